@@ -1,0 +1,7 @@
+"""`python -m ngexplorer`."""
+
+import sys
+
+from ngexplorer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,215 @@
+"""The command line: `ngexplorer` opens the window; run, list and shot work with no display."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ngexplorer import resource_files
+from ngexplorer.settings import SettingError, unknown_name
+
+if TYPE_CHECKING:
+    from ngexplorer.runs.experiment import Experiment
+
+DEFAULT = "digits"
+LISTS = ("datasets", "models", "losses", "landscapes", "optimizers", "experiments")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and exits with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, 1 where a run failed, 2 for a wrong name or value."""
+    parser = _arguments()
+    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status: int = options.command(options)
+    except SettingError as error:
+        print(f"ngexplorer: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"ngexplorer: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ngexplorer: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _arguments() -> _Parser:
+    parser = _Parser(prog="ngexplorer", description=__doc__)
+    parser.set_defaults(command=_explore, experiment=DEFAULT)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+
+    explore = commands.add_parser("explore", help="open the window (also what no command does)")
+    explore.add_argument("experiment", nargs="?", default=DEFAULT, help="a shipped experiment or a TOML file")
+    explore.set_defaults(command=_explore)
+
+    run = commands.add_parser("run", help="run an experiment headless and write its CSV")
+    run.add_argument("experiment", help="a shipped experiment or a TOML file")
+    run.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder for the CSV (default: here)")
+    _overrides(run)
+    run.set_defaults(command=_run)
+
+    listing = commands.add_parser("list", help="what there is to choose from")
+    listing.add_argument("what", choices=LISTS)
+    listing.add_argument("--json", action="store_true", help="a list of objects with a name")
+    listing.set_defaults(command=_list)
+
+    shot = commands.add_parser("shot", help="render the window after some steps to a PNG, with no display")
+    shot.add_argument("experiment", help="a shipped experiment or a TOML file")
+    shot.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    shot.add_argument("--size", type=_size, default=(1600, 1000), metavar="WIDTHxHEIGHT")
+    shot.add_argument("--theme", choices=("dark", "light"), default="dark")
+    _overrides(shot)
+    shot.set_defaults(command=_shot)
+    return parser
+
+
+def _overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=_whole, metavar="N", help="steps of each run")
+    parser.add_argument("--device", metavar="D", help="cpu, or cuda where there is one")
+    parser.add_argument("--seed", type=_whole, metavar="S", help="draws the initial weights")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not accepted; a whole number is needed") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{3,5})x(\d{3,5})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size; two numbers such as 1600x1000 are needed")
+    return int(match[1]), int(match[2])
+
+
+def find_experiment(name: str) -> Path:
+    """The file of a shipped experiment, or the file of that name. Raises SettingError."""
+    shipped = resource_files.experiment_names()
+    if name in shipped:
+        return resource_files.EXPERIMENTS / f"{name}.toml"
+    if name.endswith(".toml") or os.sep in name:
+        return Path(name)
+    raise SettingError("experiment", unknown_name("experiment", name, shipped) + ", or give the path of a TOML file")
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    import msgspec
+
+    from ngexplorer.runs import experiment as experiments
+    from ngexplorer.settings import convert
+
+    found = experiments.read(find_experiment(options.experiment))
+    given = {name: getattr(options, name) for name in ("steps", "device", "seed")}
+    changed = {name: value for name, value in given.items() if value is not None}
+    experiment: Experiment = convert(msgspec.to_builtins(found) | changed, experiments.Experiment)
+    experiment.check()
+    return experiment
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from ngexplorer.gui.application import explore
+
+    return explore(find_experiment(options.experiment))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+
+    from ngexplorer.runs.export import write_csv
+    from ngexplorer.runs.files import make_folder, require_writable
+
+    experiment = _experiment(options)
+    path = options.out / f"{Path(options.experiment).stem}.csv"
+    make_folder(options.out)
+    require_writable(path)  # before the work, so that an unwritable folder does not cost a run
+    race = experiment.race()
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(experiment.title, total=sum(run.steps for run in race.runs))
+        race.begin()
+        while race.advance() is not None:
+            progress.update(task, completed=sum(run.step if run.live else run.steps for run in race.runs))
+    histories = [run.history for run in race.runs]
+    write_csv(histories, path)
+    table = Table("Run", "State")
+    for name in ("Step", "Loss", "Best", "Metric", "Seconds"):
+        table.add_column(name, justify="right")
+    for run in race.runs:
+        loss, metric = run.history["loss"], run.history["metric"]
+        numbers = (f"{loss[-1]:.6g}", f"{loss.min():.6g}", f"{metric[-1]:.4f}") if len(loss) else ("–",) * 3
+        table.add_row(run.label, run.state, str(run.step), *numbers, f"{run.seconds:.2f}")
+    Console().print(table)
+    for run in race.runs:
+        for event in run.history.events:
+            print(f"{run.label}: {event.message}", file=sys.stderr)
+    print(path.resolve())
+    return 1 if any(run.state == "failed" for run in race.runs) else 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = _rows(options.what)
+    if options.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        print(f"{row['name']:<{width}}  {row['title']}")
+    return 0
+
+
+def _rows(what: str) -> list[dict[str, Any]]:
+    from ngexplorer.objectives.assembly import AnyData, AnyModel
+    from ngexplorer.objectives.losses import AnyLoss
+    from ngexplorer.optimizers.catalog import RECIPES, TITLES
+    from ngexplorer.runs import experiment as experiments
+    from ngexplorer.settings import members
+
+    def described(kinds: Any) -> list[dict[str, Any]]:
+        return [
+            {"name": kind.__struct_config__.tag, "title": kind.title, "description": _first_line(kind.__doc__)}
+            for kind in kinds
+        ]
+
+    match what:
+        case "datasets":
+            return described(kind for kind in members(AnyData) if not kind.landscape)
+        case "landscapes":
+            return described(kind for kind in members(AnyData) if kind.landscape)
+        case "models":
+            return described(members(AnyModel))
+        case "losses":
+            return described(members(AnyLoss))
+        case "optimizers":
+            return [{"name": name, "title": TITLES[name]} for name in RECIPES]
+        case _:
+            paths = {name: find_experiment(name) for name in resource_files.experiment_names()}
+            return [{"name": name, "title": experiments.read(path).title} for name, path in paths.items()]
+
+
+def _first_line(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
+def _shot(options: argparse.Namespace) -> int:
+    from ngexplorer.gui.application import shot
+
+    experiment = _experiment(options)
+    shot(experiment, options.out, size=options.size, theme=options.theme)
+    print(options.out.resolve())
+    return 0

@@ -1,0 +1,72 @@
+"""Solving (B + λI) d = −g: by Cholesky, or by conjugate gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ngexplorer.cancellation import Cancel, Cancelled
+from ngexplorer.curvature import Curvature, IndefiniteError
+from ngexplorer.optimizers import parts
+
+# How many iterations conjugate gradient runs between two looks at its residual: each look waits for the device.
+_BETWEEN_LOOKS = 5
+
+
+@dataclass(frozen=True)
+class Solution:
+    """d with (B + λI) d = −g + residual, (P,); `residual` is None where it is zero to rounding."""
+
+    direction: Tensor
+    residual: Tensor | None
+    iterations: float
+    reason: str
+
+
+def solve(matrix: Curvature, gradient: Tensor, damping: float, solver: parts.Solver, cancel: Cancel) -> Solution:
+    """Solve for the direction; raises IndefiniteError where B + λI is not positive definite."""
+    if isinstance(solver, parts.Auto):
+        dense = len(gradient) <= solver.largest_dense
+        solver = parts.Cholesky() if dense else parts.ConjugateGradient()
+    if isinstance(solver, parts.Cholesky):
+        return _by_cholesky(matrix, gradient, damping)
+    return _by_conjugate_gradient(matrix, gradient, damping, solver, cancel)
+
+
+def _by_cholesky(matrix: Curvature, gradient: Tensor, damping: float) -> Solution:
+    direction = matrix.solve(-gradient, damping)
+    return Solution(direction, None, float("nan"), "cholesky")
+
+
+def _by_conjugate_gradient(
+    matrix: Curvature, gradient: Tensor, damping: float, settings: parts.ConjugateGradient, cancel: Cancel
+) -> Solution:
+    """From d = 0. The residual is kept by the recursion r ← r + a(B + λI)p and read every few iterations."""
+    direction = torch.zeros_like(gradient)
+    residual = gradient.clone()
+    search = -residual
+    square = residual.dot(residual)
+    lowest = torch.full_like(square, torch.inf)
+    goal = settings.tolerance**2 * float(square)
+    if goal == 0:
+        return Solution(direction, residual, 0, "conjugate gradient: the gradient is zero")
+    for iteration in range(1, settings.iterations + 1):
+        if cancel():
+            raise Cancelled
+        product = matrix @ search + damping * search
+        bend = search.dot(product)
+        lowest = torch.minimum(lowest, bend / search.dot(search))
+        rate = square / bend
+        direction = direction + rate * search
+        residual = residual + rate * product
+        before, square = square, residual.dot(residual)
+        search = square / before * search - residual
+        if iteration % _BETWEEN_LOOKS == 0 or iteration == settings.iterations:
+            left, curvature = torch.stack((square, lowest)).tolist()
+            if not curvature > 0:
+                raise IndefiniteError(matrix.title, damping, curvature - damping, exact=False)
+            if left <= goal:
+                return Solution(direction, residual, iteration, "conjugate gradient: residual below the tolerance")
+    return Solution(direction, residual, settings.iterations, "conjugate gradient: iterations used up")

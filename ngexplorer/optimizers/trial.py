@@ -1,0 +1,105 @@
+"""A trial: a step δ tried out, what the quadratic model promised for it and what came."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ngexplorer.objectives import Point
+from ngexplorer.optimizers.solvers import Solution
+from ngexplorer.optimizers.step import NAN, Step
+
+# Changes of h below so many units of its last place say nothing about the model: they are rounding.
+_ROUNDING = 16.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """θ + δ looked at once, and the numbers that one host read gave. `bend` δᵀBδ is NaN without a matrix."""
+
+    after: Point
+    delta: Tensor
+    solution: Solution | None
+    damping: float
+    loss_before: float
+    loss_after: float
+    slope: float
+    """gᵀδ"""
+    bend: float
+    """δᵀBδ"""
+    step_norm: float
+    gradient_norm: float
+
+    @property
+    def change(self) -> float:
+        return self.loss_after - self.loss_before
+
+    @property
+    def predicted_change(self) -> float:
+        """M(δ) − M(0) = gᵀδ + ½δᵀBδ."""
+        return self.slope + 0.5 * self.bend
+
+    @property
+    def predicted_change_damped(self) -> float:
+        return self.predicted_change + 0.5 * self.damping * self.step_norm**2
+
+    @property
+    def within_rounding(self) -> bool:
+        """Whether both the change and the promise are too small beside h to mean anything."""
+        least = _ROUNDING * torch.finfo(self.delta.dtype).eps * abs(self.loss_before)
+        return max(abs(self.change), abs(self.predicted_change)) <= least
+
+    def ratio(self, model: str) -> float:
+        """ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0)) with that model ('undamped' or 'damped'); NaN within rounding."""
+        promised = self.predicted_change_damped if model == "damped" else self.predicted_change
+        return NAN if self.within_rounding or promised == 0 else self.change / promised
+
+    def refusal(self) -> str:
+        """Why a rule that wants descent rejects this trial; empty if it does not."""
+        if not math.isfinite(self.loss_after):
+            return "loss not finite"
+        return "loss rose" if self.change > 0 and not self.within_rounding else ""
+
+    def record(self, *, model: str, learning_rate: float, momentum: float, rejected: int, why: str) -> Step:
+        """The trial as the record of a step taken, after so many rejected ones, the last for the reason `why`."""
+        step = self.step_norm
+        lengths = self.gradient_norm * step
+        cosine = -self.slope / lengths if lengths > 0 else NAN
+        solution = self.solution
+        relative = NAN
+        if solution is not None and solution.residual is not None and self.gradient_norm > 0:
+            relative = float(torch.linalg.vector_norm(solution.residual)) / self.gradient_norm
+        return Step(
+            loss_before=self.loss_before,
+            loss_after=self.loss_after,
+            predicted_change=self.predicted_change,
+            predicted_change_damped=self.predicted_change_damped,
+            reduction_ratio=self.ratio(model),
+            damping=self.damping,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            step_norm=step,
+            step_norm_curvature=math.sqrt(self.bend) if self.bend >= 0 else NAN,
+            gradient_norm=self.gradient_norm,
+            angle=math.degrees(math.acos(max(-1.0, min(1.0, cosine)))),
+            curvature_along_step=self.bend / step**2 if step > 0 else NAN,
+            solver_iterations=NAN if solution is None else solution.iterations,
+            solver_residual=relative,
+            rejected_trials=rejected,
+            solver="" if solution is None else solution.reason,
+            outcome=f"accepted after: {why}" if rejected else "accepted",
+        )
+
+
+def attempt(point: Point, delta: Tensor, product: Tensor | None, damping: float, solution: Solution | None) -> Trial:
+    """Look at θ + δ. `product` is Bδ, or None for a method without a matrix. One host read."""
+    after = point.objective.at(point.theta + delta)
+    gradient = point.gradient
+    bend = delta.dot(product) if product is not None else torch.full_like(point.value, torch.nan)
+    squares = (delta.dot(delta), gradient.dot(gradient))
+    read = torch.stack((point.value, after.value, gradient.dot(delta), bend, *squares)).tolist()
+    before, value, slope, curved, step, steepness = read
+    return Trial(after, delta, solution, damping, before, value, slope, curved, math.sqrt(step), math.sqrt(steepness))

@@ -1,0 +1,176 @@
+"""An experiment as typed settings ⇄ TOML: the data, model and loss, and the optimizers that race on them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomlkit
+from msgspec import Meta
+
+from ngexplorer.objectives import Objective
+from ngexplorer.objectives.assembly import AnyData, AnyModel, assemble, check
+from ngexplorer.objectives.losses import AnyLoss
+from ngexplorer.optimizers import Optimizer, catalog
+from ngexplorer.runs.files import replacing
+from ngexplorer.runs.race import Race, Run
+from ngexplorer.settings import SettingError, convert
+
+Colour = Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{6}$")]
+
+
+class Contender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One optimizer in the race, with what a person sees of it."""
+
+    optimizer: Optimizer
+    label: str = ""
+    colour: Colour | None = None
+    enabled: bool = True
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides what a race does. Raises ValueError for parts that do not go together."""
+
+    title: str = "Untitled"
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Draws the initial weights")] = 0
+    steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps of each run")] = 100
+    turns: Annotated[
+        Literal["steps", "seconds"], Meta(description="Who is next: fewest steps, or least seconds of compute")
+    ] = "steps"
+    device: Annotated[str, Meta(description="Where it is computed")] = "cpu"
+    dtype: Annotated[Literal["float32", "float64"], Meta(description="Precision of every number")] = "float64"
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6, description="η of ½η‖θ‖², in the loss and every matrix")] = 0.0
+    data: AnyData
+    model: AnyModel
+    loss: AnyLoss
+    runs: Annotated[tuple[Contender, ...], Meta(max_length=64)] = ()
+
+    def labels(self) -> list[str]:
+        """What each run is called: its label, else its optimizer's title; numbered where the same would stand twice."""
+        names = [run.label or catalog.TITLES.get(run.optimizer.name, run.optimizer.name) for run in self.runs]
+        numbered = []
+        for i, name in enumerate(names):
+            before = names[:i].count(name)
+            numbered.append(f"{name} {before + 1}" if before else name)
+        return numbered
+
+    def check(self) -> None:
+        """Raise SettingError unless all goes together on this machine; nothing is loaded."""
+        check(self.data, self.model, self.loss, self.device)
+        if not any(run.enabled for run in self.runs):
+            raise SettingError("runs", "no optimizer is switched on; a race needs at least one")
+
+    def objective(self) -> Objective:
+        """The objective, loaded. Raises SettingError."""
+        return assemble(
+            self.data,
+            self.model,
+            self.loss,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def race(self) -> Race:
+        """The race of the optimizers that are switched on, from one start. Raises SettingError."""
+        self.check()
+        objective = self.objective()
+        runs = [
+            Run(objective, run.optimizer, label=label, seed=self.seed, steps=self.steps)
+            for run, label in zip(self.runs, self.labels(), strict=True)
+            if run.enabled
+        ]
+        return Race(runs, self.turns)
+
+
+def parse(text: str, where: str) -> Experiment:
+    """An experiment from TOML text; raises SettingError, whose message begins with `where`."""
+    if not text.strip():
+        raise SettingError(where, "the file is empty; an experiment has [data], [model], [loss] and [[runs]]")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(where, f"not TOML: {error}") from None
+    try:
+        return _from_raw(raw)
+    except SettingError as error:
+        raise SettingError(where, str(error)) from None
+
+
+def read(path: str | Path) -> Experiment:
+    """An experiment from a TOML file; raises SettingError with one line that says what is wrong where."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
+        raise SettingError(str(path), f"cannot be read: {reason}") from None
+    return parse(text, str(path))
+
+
+def write(experiment: Experiment, path: str | Path) -> None:
+    """Write an experiment to a TOML file, whole or not at all; `read` gives back an equal one."""
+    with replacing(path) as file:
+        file.write(to_toml(experiment))
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The experiment as TOML: of each optimizer only what differs from its recipe."""
+    raw: dict[str, Any] = msgspec.to_builtins(experiment)
+    runs = []
+    for contender in experiment.runs:
+        entry: dict[str, Any] = {"optimizer": contender.optimizer.name}
+        if contender.label:
+            entry["label"] = contender.label
+        if contender.colour:
+            entry["colour"] = contender.colour
+        if not contender.enabled:
+            entry["enabled"] = False
+        runs.append(entry | catalog.settings_of(contender.optimizer))
+    document = tomlkit.document()
+    for key, value in raw.items():
+        if key != "runs":
+            document[key] = value
+    tables = tomlkit.aot()
+    for entry in runs:
+        table = tomlkit.table()
+        for key, value in entry.items():
+            if isinstance(value, dict):
+                inline = tomlkit.inline_table()
+                inline.update(value)
+                value = inline
+            table[key] = value
+        tables.append(table)
+    if runs:
+        document["runs"] = tables
+    return tomlkit.dumps(document)
+
+
+def _from_raw(raw: dict[str, Any]) -> Experiment:
+    """A run's own keys beside its optimizer's name, label, colour and switch are that optimizer's settings."""
+    raw = dict(raw)
+    runs = raw.pop("runs", [])
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        raise SettingError("runs", "a list of tables is needed: [[runs]], each with an optimizer")
+    experiment: Experiment = convert(raw, Experiment)
+    contenders = tuple(_contender(dict(run), f"runs[{i}]") for i, run in enumerate(runs))
+    if not contenders:
+        raise SettingError("runs", "there are none; an experiment has at least one [[runs]] with an optimizer")
+    return msgspec.structs.replace(experiment, runs=contenders)
+
+
+def _contender(raw: dict[str, Any], where: str) -> Contender:
+    own = {key: raw.pop(key) for key in ("label", "colour", "enabled") if key in raw}
+    if "optimizer" not in raw:
+        raise SettingError(where, "'optimizer' is missing")
+    name = raw.pop("optimizer")
+    if "name" in raw:
+        raise SettingError(f"{where}.name", "a run is named by its label, an optimizer by 'optimizer'")
+    try:
+        optimizer = catalog.make(name, **raw)
+    except SettingError as error:
+        raise SettingError(f"{where}.{error.path}".rstrip("."), error.reason) from None
+    contender: Contender = convert(own | {"optimizer": msgspec.to_builtins(optimizer)}, Contender, where)
+    return contender

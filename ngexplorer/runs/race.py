@@ -1,0 +1,198 @@
+"""The loop: several runs of one objective advancing in turns, free of any window."""
+
+from __future__ import annotations
+
+import math
+import os
+import traceback
+from time import perf_counter
+from typing import Any, Literal
+
+import torch
+
+from ngexplorer.cancellation import Cancel, Cancelled, never
+from ngexplorer.objectives import Objective
+from ngexplorer.optimizers import Optimizer, Step, Stepper
+from ngexplorer.runs.history import Event, History
+from ngexplorer.runs.probes import SpectrumProbe, evaluate
+
+State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
+
+# A gradient cheaper than this is faster on one thread than shared out among several.
+_SHARED_OUT = 1e9
+
+
+class Run:
+    """One optimizer on the objective: its stepper, its history, and how it stands."""
+
+    def __init__(self, objective: Objective, optimizer: Optimizer, *, label: str, seed: int, steps: int) -> None:
+        self.objective = objective
+        self.label = label
+        self.steps = steps
+        self.state: State = "ready"
+        self.seconds = 0.0
+        self.gradient_equivalents = 0.0
+        self.history = History(label, optimizer.name, seed)
+        self._optimizer = optimizer
+        self._stepper: Stepper | None = None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """As it now is, with the edits made to it."""
+        return self._stepper.optimizer if self._stepper else self._optimizer
+
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return max(0, len(self.history) - 1)
+
+    @property
+    def live(self) -> bool:
+        """Whether it can take another step."""
+        return self.state in ("ready", "running", "stopped") and self.step < self.steps
+
+    def begin(self) -> None:
+        """Look at the start and write row 0. An exception ends this run, not the race."""
+        if self._stepper is not None or self.state == "failed":
+            return
+        try:
+            began = perf_counter()
+            stepper = self._optimizer.start(self.objective)
+            loss = float(stepper.point.value)
+            self.seconds += perf_counter() - began
+            if not math.isfinite(loss):
+                raise ValueError(f"the loss at the start is {loss}; a finite one is needed")
+            self._stepper = stepper
+            self._write(loss, None)
+        except Exception as error:
+            self._fail(error)
+
+    def edit(self, path: str, value: Any) -> None:
+        """Change one setting from the next step on, and record it as an event. Raises SettingError."""
+        self.begin()
+        if self._stepper is None:
+            return
+        self._stepper.edit(path, value)
+        self.history.events.append(Event(self.step, "edit", f"{path} = {value}"))
+
+    def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
+        """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
+        self.begin()
+        stepper = self._stepper
+        if stepper is None or not self.live:
+            return
+        self.state = "running"
+        looked = stepper.point
+        try:
+            step = stepper.step(cancel)
+            if not math.isfinite(step.loss_after):
+                self._diverge(step)
+                return
+            self.seconds += step.step_seconds
+            self.gradient_equivalents += step.step_gradient_equivalents
+            self._write(step.loss_after, step)
+            if self.step >= self.steps:
+                self.state = "finished"
+            if spectra is not None:
+                spectra.step_taken(step.step_seconds)
+                if spectra.due(number, stepper.optimizer, self.objective.parameters):
+                    self.history.spectra += spectra.take(number, stepper.optimizer, looked, self.step - 1, step.damping)
+        except Cancelled:
+            raise
+        except Exception as error:
+            self._fail(error)
+
+    def _write(self, loss: float, step: Step | None) -> None:
+        assert self._stepper is not None
+        point = self._stepper.point
+        validation_loss, metric = evaluate(self.objective, point)
+        leading = {
+            "step": float(len(self.history)),
+            "seconds": self.seconds,
+            "gradient_equivalents": self.gradient_equivalents,
+            "loss": loss,
+            "validation_loss": validation_loss,
+            "metric": metric,
+        }
+        self.history.append(leading, step, point.theta.cpu().numpy())
+
+    def _diverge(self, step: Step) -> None:
+        self.state = "diverged"
+        at = self.step + 1
+        self.history.events.append(Event(at, "diverged", f"diverged at step {at}: the loss became {step.loss_after}"))
+
+    def _fail(self, error: Exception) -> None:
+        self.state = "failed"
+        message = f"{type(error).__name__}: {error}"
+        self.history.events.append(Event(self.step, "failed", message, traceback.format_exc()))
+
+
+class Race:
+    """Runs that advance in turns: fair by steps taken, or by seconds of compute ('seconds')."""
+
+    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps", spectra: bool = True) -> None:
+        self.runs = runs
+        self.turns = turns
+        self.spectra = SpectrumProbe() if spectra else None
+        if runs:
+            torch.set_num_threads(_threads(runs[0].objective))
+
+    @property
+    def live(self) -> list[Run]:
+        return [run for run in self.runs if run.live]
+
+    @property
+    def next(self) -> Run | None:
+        """Whose turn it is: the live run that is furthest behind, the first of several."""
+        behind = (lambda run: run.step) if self.turns == "steps" else (lambda run: run.seconds)
+        return min(self.live, key=behind, default=None)
+
+    def begin(self) -> None:
+        """Write row 0 of every run, so that there is something to see."""
+        for run in self.runs:
+            run.begin()
+
+    def advance(self, cancel: Cancel = never) -> Run | None:
+        """One step of the run whose turn it is; None once all have ended. Raises Cancelled, with nothing changed."""
+        run = self.next
+        if run is None:
+            return None
+        number = self.runs.index(run)
+        run.advance(cancel, self.spectra, number)
+        if not run.live and self.spectra is not None:
+            self.spectra.retire(number)
+        return run
+
+    def stop(self) -> None:
+        """Mark every live run as stopped; advancing it goes on where it stopped."""
+        for run in self.live:
+            run.state = "stopped"
+
+
+def run(
+    objective: Objective,
+    optimizer: Optimizer,
+    steps: int = 100,
+    seed: int = 0,
+    cancel: Cancel = never,
+) -> History:
+    """Run one optimizer headless: the loop that the window's racer runs.
+
+    Returns the history; how it ended stands in `history.events` (nothing there: all steps were taken). `seed` is
+    recorded and seeds what the optimizer samples; the start is the objective's own. Raises the exception that ended
+    the run, if one did; a run that diverges returns what it has.
+    """
+    one = Run(objective, optimizer, label=optimizer.name, seed=seed, steps=steps)
+    race = Race([one], spectra=False)
+    race.begin()
+    while race.advance(cancel) is not None:
+        pass
+    failures = [event for event in one.history.events if event.kind == "failed"]
+    if failures:
+        raise RuntimeError(f"step {failures[0].step}: {failures[0].message}\n{failures[0].detail}")
+    return one.history
+
+
+def _threads(objective: Objective) -> int:
+    """Intra-op threads: one for small models, else all cores but the one left to the window."""
+    return max(1, (os.cpu_count() or 2) - 1) if objective.gradient_flops > _SHARED_OUT else 1
