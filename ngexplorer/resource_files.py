@@ -11,6 +11,7 @@ ROOT = _INSIDE if _INSIDE.is_dir() else _BESIDE
 EXPERIMENTS = ROOT / "experiments"
 FONTS = ROOT / "fonts"
 ICONS = ROOT / "icons"
+THEMES = ROOT / "themes"
 
 
 def experiment_names() -> list[str]:

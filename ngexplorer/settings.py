@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -33,7 +34,7 @@ def unknown_name(what: str, name: str, accepted: list[str]) -> str:
     """What to say of a name that is none of those accepted, with the nearest of them."""
     near = difflib.get_close_matches(name, accepted, 1, 0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"there is no {what} named '{name}'{hint} (there are: {', '.join(accepted)})"
+    return f"there is no {what} named {name!r}{hint} (there are: {', '.join(accepted)})"
 
 
 _KINDS = {
@@ -64,9 +65,10 @@ def _explain(message: str, raw: Any, kind: Any, path: str) -> str:
         return f"'{match[1]}' is missing"
     if match := re.fullmatch(r"Expected `(.+?)`(.*)", message):
         wanted = " or ".join(_KINDS.get(name, name) for name in match[1].split(" | "))
-        bound = re.sub(r", got `.*`", "", match[2]).replace(">=", "≥").replace("<=", "≤").replace(".0", "")
+        bound = re.sub(r", got `.*`", "", match[2]).replace(">=", "≥").replace("<=", "≤")
+        bound = re.sub(r"\.0\b", "", bound)
         pattern = re.sub(r" matching regex .*", " such as #56B4E9", bound)
-        return f"{value!r} is not accepted; {wanted}{pattern} is needed"
+        return f"{reprlib.repr(value)} is not accepted; {wanted}{pattern} is needed"
     # A record's own check, which speaks for itself.
     return message
 

@@ -208,7 +208,10 @@ def socket_answers(path):
     """Whether someone listens on this Unix socket."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
-        return client.connect_ex(path) == 0
+        try:
+            return client.connect_ex(path) == 0
+        except OSError:  # longer than the path of a socket may be
+            return False
 
 
 # ---- setting up

@@ -11,6 +11,8 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
+from ngexplorer.settings import SettingError
+
 Fraction = Annotated[float, Meta(ge=0, le=0.9, description="Share of the cases kept for validation")]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -105,7 +107,7 @@ def _split(
     order = np.random.default_rng(seed).permutation(len(inputs))
     held = round(share * len(inputs))
     if held >= len(inputs):
-        raise ValueError(f"validation: {share} of {len(inputs)} cases leaves none to train on")
+        raise SettingError("data.validation", f"{share} of {len(inputs)} cases leaves none to train on")
     validation, training = order[:held], order[held:]
     if standardize:
         mean, deviation = inputs[training].mean(0), inputs[training].std(0)

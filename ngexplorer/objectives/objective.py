@@ -46,6 +46,8 @@ class Objective:
         self.targets = targets
         self.weight_decay = weight_decay
         self.initial_parameters = flatten_parameters(self.model)
+        if inputs.is_floating_point() and inputs.dtype != self.dtype:
+            raise ValueError(f"inputs: {inputs.dtype}; the model takes {self.dtype}")
         self.network = network_of(self.model)
         outputs = self.network.run(self.initial_parameters, inputs).outputs
         if len(outputs) != len(inputs):
@@ -80,7 +82,7 @@ class Objective:
                 f"theta: shape {tuple(theta.shape)}, {theta.dtype} on {theta.device}; "
                 f"this objective takes ({self.parameters},), {self.dtype} on {self.device}"
             )
-        return Point(self, theta)
+        return Point(self, theta.detach() if theta.requires_grad else theta)
 
     def penalty(self, theta: Tensor) -> Tensor | float:
         """½η‖θ‖²."""

@@ -48,7 +48,7 @@ def make(name: str, **settings: Any) -> Optimizer:
     recipe's own part unless it names another), or as the part itself. Raises SettingError for an unknown name or a
     value out of range.
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise SettingError("optimizer", unknown_name("optimizer", str(name), list(RECIPES)))
     raw = msgspec.to_builtins(RECIPES[name])
     for key, value in settings.items():

@@ -108,7 +108,7 @@ class Stepper:
     def edit(self, path: str, value: Any) -> None:
         """Change one setting from the next step on; editing the damping sets λ itself. Raises SettingError."""
         self.optimizer = self.optimizer.changed(path, value)
-        if path in ("damping.initial", "damping.value"):
+        if path in ("damping", "damping.initial", "damping.value"):
             self.damping = _initial_damping(self.optimizer.damping)
 
     def step(self, cancel: Cancel = never) -> Step:
@@ -123,7 +123,12 @@ class Stepper:
         if isinstance(part, parts.Identity | parts.DiagonalEmpiricalFisher):
             record = self._diagonal_step(part, memory)
         else:
-            record = self._matrix_step(matrix_at(point, part.matrix), memory, cancel)
+            try:
+                record = self._matrix_step(matrix_at(point, part.matrix), memory, cancel)
+            except Cancelled:
+                # Forget what was computed here too, so that the step taken later costs and counts the same.
+                self.point = point.objective.at(point.theta)
+                raise
         trials = FORWARD * (record.rejected_trials + 1)
         return msgspec.structs.replace(
             record, step_seconds=perf_counter() - began, step_gradient_equivalents=point.work - work + trials

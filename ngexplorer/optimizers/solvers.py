@@ -57,12 +57,14 @@ def _by_conjugate_gradient(
             raise Cancelled
         product = matrix @ search + damping * search
         bend = search.dot(product)
-        lowest = torch.minimum(lowest, bend / search.dot(search))
-        rate = square / bend
+        # Below the goal it stands still until it is looked at: past it, rounding is all that is left to divide by.
+        going = square > goal
+        lowest = torch.where(going, torch.minimum(lowest, bend / search.dot(search)), lowest)
+        rate = torch.where(going, square / bend, 0.0)
         direction = direction + rate * search
         residual = residual + rate * product
         before, square = square, residual.dot(residual)
-        search = square / before * search - residual
+        search = torch.where(going, square / before * search - residual, search)
         if iteration % _BETWEEN_LOOKS == 0 or iteration == settings.iterations:
             left, curvature = torch.stack((square, lowest)).tolist()
             if not curvature > 0:

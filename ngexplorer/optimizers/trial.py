@@ -84,7 +84,7 @@ class Trial:
             step_norm=step,
             step_norm_curvature=math.sqrt(self.bend) if self.bend >= 0 else NAN,
             gradient_norm=self.gradient_norm,
-            angle=math.degrees(math.acos(max(-1.0, min(1.0, cosine)))),
+            angle=NAN if math.isnan(cosine) else math.degrees(math.acos(max(-1.0, min(1.0, cosine)))),
             curvature_along_step=self.bend / step**2 if step > 0 else NAN,
             solver_iterations=NAN if solution is None else solution.iterations,
             solver_residual=relative,

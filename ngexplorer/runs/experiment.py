@@ -50,11 +50,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def labels(self) -> list[str]:
         """What each run is called: its label, else its optimizer's title; numbered where the same would stand twice."""
         names = [run.label or catalog.TITLES.get(run.optimizer.name, run.optimizer.name) for run in self.runs]
-        numbered = []
-        for i, name in enumerate(names):
-            before = names[:i].count(name)
-            numbered.append(f"{name} {before + 1}" if before else name)
-        return numbered
+        labels: list[str] = []
+        for name in names:
+            numbered = (name, *(f"{name} {i}" for i in range(2, len(names) + 1)))
+            labels.append(next(label for label in numbered if label not in labels))
+        return labels
 
     def check(self) -> None:
         """Raise SettingError unless all goes together on this machine; nothing is loaded."""
@@ -154,11 +154,11 @@ def _from_raw(raw: dict[str, Any]) -> Experiment:
     runs = raw.pop("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise SettingError("runs", "a list of tables is needed: [[runs]], each with an optimizer")
-    experiment: Experiment = convert(raw, Experiment)
     contenders = tuple(_contender(dict(run), f"runs[{i}]") for i, run in enumerate(runs))
     if not contenders:
         raise SettingError("runs", "there are none; an experiment has at least one [[runs]] with an optimizer")
-    return msgspec.structs.replace(experiment, runs=contenders)
+    experiment: Experiment = convert(raw | {"runs": msgspec.to_builtins(contenders)}, Experiment)
+    return experiment
 
 
 def _contender(raw: dict[str, Any], where: str) -> Contender:

@@ -51,6 +51,7 @@ class SpectrumProbe:
     def due(self, run: int, optimizer: Optimizer, parameters: int) -> bool:
         """Whether that run's spectrum should be taken at the point it just stepped from."""
         if not optimizer.second_order or parameters > LARGEST_EXACT:
+            self.retire(run)
             return False
         count = self._counts.setdefault(run, 0)
         if count == 0:
@@ -59,7 +60,7 @@ class SpectrumProbe:
         return affordable and count == min(self._counts.values())
 
     def retire(self, run: int) -> None:
-        """Forget a run that has ended, so that the others do not wait for it."""
+        """Forget a run that has ended or has no matrix any more, so that the others do not wait for it."""
         self._counts.pop(run, None)
 
     def take(self, run: int, optimizer: Optimizer, point: Point, step: int, damping: float) -> list[Spectrum]:

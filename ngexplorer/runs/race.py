@@ -51,6 +51,14 @@ class Run:
         """Whether it can take another step."""
         return self.state in ("ready", "running", "stopped") and self.step < self.steps
 
+    def set_steps(self, steps: int) -> None:
+        """Change how many steps it may take."""
+        self.steps = steps
+        if self.state == "finished" and self.step < steps:
+            self.state = "stopped"
+        elif self.live is False and self.state in ("running", "stopped"):
+            self.state = "finished"
+
     def begin(self) -> None:
         """Look at the start and write row 0. An exception ends this run, not the race."""
         if self._stepper is not None or self.state == "failed":
@@ -155,13 +163,21 @@ class Race:
     def advance(self, cancel: Cancel = never) -> Run | None:
         """One step of the run whose turn it is; None once all have ended. Raises Cancelled, with nothing changed."""
         run = self.next
-        if run is None:
-            return None
+        if run is not None:
+            self.advance_run(run, cancel)
+        return run
+
+    def advance_run(self, run: Run, cancel: Cancel = never) -> None:
+        """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
         run.advance(cancel, self.spectra, number)
         if not run.live and self.spectra is not None:
             self.spectra.retire(number)
-        return run
+
+    def set_steps(self, steps: int) -> None:
+        """Change how many steps each run may take; one that had finished may go on."""
+        for run in self.runs:
+            run.set_steps(steps)
 
     def stop(self) -> None:
         """Mark every live run as stopped; advancing it goes on where it stopped."""

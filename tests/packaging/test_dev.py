@@ -407,6 +407,8 @@ def test_wayland_comes_first_as_it_does_for_qt(dev, no_display, monkeypatch, tmp
         server.bind("wayland-0")
         server.listen()
         assert dev.display_kind() == "wayland"
+    monkeypatch.setenv("WAYLAND_DISPLAY", "far/" * 100)
+    assert dev.display_kind() == "xcb"
 
 
 def test_a_mac_and_windows_have_a_display(dev, no_display, monkeypatch):

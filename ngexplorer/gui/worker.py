@@ -1,0 +1,265 @@
+"""The two long-lived threads beside the window: the racer, which takes the steps, and the analyst, which answers
+questions about them. Both are told what to do through a queue and tell the window through signals, none of them per step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from PySide6.QtCore import QThread, Signal
+
+from ngexplorer.cancellation import Cancel, Cancelled
+from ngexplorer.runs.experiment import Experiment
+from ngexplorer.runs.race import Race
+from ngexplorer.settings import SettingError
+
+RacerState = Literal["empty", "loading", "ready", "running", "paused", "finished", "stopped"]
+
+
+class Racer(QThread):
+    """The thread around `runs.race`. Commands are queued and carried out between two steps, in order.
+
+    `stop` and `close` also abandon the step in progress wherever its solver looks at the cancel function; in the middle
+    of one dense factorization they wait for the end of it, and `busy_stopping` is true meanwhile.
+    """
+
+    race_loaded = Signal(object)
+    """A new Race stands ready, its first rows written."""
+    load_failed = Signal(str, str)
+    """Path and reason of a setting that cannot be."""
+    run_ended = Signal(object)
+    """A Run that diverged, failed or finished."""
+    state_changed = Signal(str)
+    broke = Signal(str, str)
+    """A message and a traceback: an error of the program itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("racer")
+        self.race: Race | None = None
+        self.state: RacerState = "empty"
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._abandon = threading.Event()
+        self._closing = False
+
+    # Asked by the window, from its own thread.
+
+    def load(self, experiment: Experiment) -> None:
+        """Replace the race by a new one of this experiment."""
+        self._abandon.set()
+        self._commands.put(lambda: self._load(experiment))
+
+    def begin(self) -> None:
+        """Start, or go on after a pause or stop."""
+        self._commands.put(self._begin)
+
+    def pause(self) -> None:
+        """Stop after the step in progress; nothing of it is lost."""
+        self._commands.put(self._pause)
+
+    def step(self) -> None:
+        """One step of every live run, then pause."""
+        self._commands.put(self._one_step_each)
+
+    def stop(self) -> None:
+        """Stop now: the step in progress is abandoned where it can be."""
+        self._abandon.set()
+        self._commands.put(self._stop)
+
+    def edit(self, run: int, path: str, value: Any) -> None:
+        """Change one setting of a run from its next step on."""
+        self._commands.put(lambda: self._edit(run, path, value))
+
+    def set_steps(self, steps: int) -> None:
+        """Change how many steps each run may take."""
+        self._commands.put(lambda: self._set_steps(steps))
+
+    def set_turns(self, turns: Literal["steps", "seconds"]) -> None:
+        """Change who is next."""
+        self._commands.put(lambda: self._set_turns(turns))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for and the step in progress has not ended yet."""
+        return self._abandon.is_set()
+
+    def close(self) -> None:
+        """Ask the thread to end; `wait()` for it."""
+        self._closing = True
+        self._abandon.set()
+        self._commands.put(lambda: None)
+
+    # In the racer's own thread.
+
+    def run(self) -> None:
+        while not self._closing:
+            try:
+                self._turn()
+            except Cancelled:
+                continue
+            except Exception as error:
+                self._set_state("paused" if self.race else "empty")
+                self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def _turn(self) -> None:
+        """Carry out one command if there is one; else take a step, or sleep until a command comes."""
+        try:
+            command = self._commands.get(block=self.state != "running")
+        except queue.Empty:
+            self._advance()
+            return
+        command()
+
+    def _advance(self) -> None:
+        assert self.race is not None
+        run = self.race.advance(self._abandon.is_set)
+        if run is None:
+            self._set_state("finished")
+        elif not run.live:
+            self.run_ended.emit(run)
+            if not self.race.live:
+                self._set_state("finished")
+
+    def _load(self, experiment: Experiment) -> None:
+        self._abandon.clear()
+        before = self.state if self.race else "empty"
+        self._set_state("loading")
+        try:
+            race = experiment.race()
+            race.begin()
+        except SettingError as error:
+            self._set_state("paused" if before == "running" else before)
+            self.load_failed.emit(error.path, error.reason)
+            return
+        self.race = race
+        self.race_loaded.emit(race)
+        self._set_state("ready")
+
+    def _begin(self) -> None:
+        if self.race is not None:
+            self._set_state("running" if self.race.live else "finished")
+
+    def _pause(self) -> None:
+        if self.state == "running":
+            self._set_state("paused")
+
+    def _one_step_each(self) -> None:
+        if self.race is None:
+            return
+        for run in self.race.live:
+            run_before = run.step
+            while run.live and run.step == run_before and not self._abandon.is_set():
+                self.race.advance_run(run, self._abandon.is_set)
+            if not run.live:
+                self.run_ended.emit(run)
+        self._set_state("paused" if self.race.live else "finished")
+
+    def _stop(self) -> None:
+        self._abandon.clear()
+        if self.race is not None and self.state in ("running", "paused", "ready"):
+            self.race.stop()
+            self._set_state("stopped")
+
+    def _edit(self, number: int, path: str, value: Any) -> None:
+        if self.race is not None:
+            self.race.runs[number].edit(path, value)
+
+    def _set_steps(self, steps: int) -> None:
+        if self.race is not None:
+            self.race.set_steps(steps)
+            if self.state == "finished" and self.race.live:
+                self._set_state("paused")
+
+    def _set_turns(self, turns: Literal["steps", "seconds"]) -> None:
+        if self.race is not None:
+            self.race.turns = turns
+
+    def _set_state(self, state: RacerState) -> None:
+        if state != self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+
+@dataclass(frozen=True)
+class _Question:
+    key: str
+    generation: int
+    work: Callable[[Cancel], Iterator[Any]]
+
+
+class Analyst(QThread):
+    """Answers one question at a time, the latest of each kind; an older one of that kind is abandoned.
+
+    A question is a function of a cancel function that yields answers, coarse first.
+    """
+
+    answered = Signal(str, int, object)
+    """The question's key, its generation, and an answer."""
+    broke = Signal(str, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("analyst")
+        self._generations = itertools.count(1)
+        self._latest: dict[str, int] = {}
+        self._waiting: dict[str, _Question] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._working = False
+
+    def ask(self, key: str, work: Callable[[Cancel], Iterator[Any]]) -> int:
+        """Ask; returns the question's generation, by which its answers are known."""
+        with self._changed:
+            question = _Question(key, next(self._generations), work)
+            self._latest[key] = question.generation
+            self._waiting[key] = question
+            self._changed.notify()
+            return question.generation
+
+    def is_latest(self, key: str, generation: int) -> bool:
+        """Whether no newer question of that kind was asked: an answer to an older one is to be dropped."""
+        return self._latest.get(key) == generation
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing asked and unanswered."""
+        with self._changed:
+            return not self._waiting and not self._working
+
+    def close(self) -> None:
+        """Ask the thread to end; `wait()` for it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        while True:
+            with self._changed:
+                self._working = False
+                while not self._waiting and not self._closing:
+                    self._changed.wait()
+                if self._closing:
+                    return
+                question = self._waiting.pop(next(iter(self._waiting)))
+                self._working = True
+            self._answer(question)
+
+    def _answer(self, question: _Question) -> None:
+        def cancelled() -> bool:
+            return self._closing or not self.is_latest(question.key, question.generation)
+
+        try:
+            for answer in question.work(cancelled):
+                if cancelled():
+                    return
+                self.answered.emit(question.key, question.generation, answer)
+        except Cancelled:
+            return
+        except Exception as error:
+            self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
