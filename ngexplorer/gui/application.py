@@ -1,0 +1,102 @@
+"""Starting the application, with a window on the screen or rendered to a picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+
+from PySide6.QtCore import QDeadlineTimer, QEventLoop
+from PySide6.QtWidgets import QApplication
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.session import Notice, Session
+from ngexplorer.runs import experiment as experiments
+from ngexplorer.runs.experiment import Experiment
+from ngexplorer.runs.files import require_writable
+from ngexplorer.settings import SettingError
+
+# With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
+_SWITCH_INTERVAL = 1e-4
+
+
+def prepare() -> QApplication:
+    """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("ngexplorer")
+    application.setApplicationDisplayName("NG Explorer")
+    themes.load_fonts()
+    return application
+
+
+def explore(path: Path) -> int:
+    """Open the window on an experiment; returns when it is closed. Raises SettingError for a file that cannot be."""
+    experiment = experiments.read(path)
+    experiment.check()
+    application = prepare()
+    session = Session(experiment, themes.system_theme())
+    application.styleHints().colorSchemeChanged.connect(lambda _: session.set_theme(themes.system_theme()))
+    themes.apply(session.theme, application)
+    window = MainWindow(session)
+    report_exceptions(session)
+    window.show()
+    session.open()
+    return application.exec()
+
+
+def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
+    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError."""
+    require_writable(path)
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = prepare()
+    session = Session(experiment, themes.LIGHT if theme == "light" else themes.DARK)
+    themes.apply(session.theme, application)
+    window = MainWindow(session)
+    window.resize(*size)
+    window.show()
+    refused: list[SettingError] = []
+    session.setting_refused.connect(lambda where, reason: reason and refused.append(SettingError(where, reason)))
+    session.open()
+    session.racer.begin()
+    while not refused and not (session.state == "finished" and window.trajectory.settled):
+        application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, QDeadlineTimer(50))
+    _settle(application, 0.4)
+    picture = window.grab()
+    window.close()
+    if refused:
+        raise refused[0]
+    # Qt chooses the format by the name, so the unfinished file has to end the same way.
+    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
+    if not picture.save(str(unfinished)):
+        unfinished.unlink(missing_ok=True)
+        raise OSError(f"cannot write {path}: a picture's name has to end in .png")
+    os.replace(unfinished, path)
+
+
+def _settle(application: QApplication, seconds: float) -> None:
+    """Let pulls and paints that are due happen."""
+    until = monotonic() + seconds
+    while monotonic() < until:
+        application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, QDeadlineTimer(20))
+
+
+def report_exceptions(session: Session) -> None:
+    """Show what no one caught, in the window and on stderr: PySide6 swallows what a slot raises."""
+
+    def show(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(text, file=sys.stderr)
+        session.noticed.emit(Notice(f"{kind.__name__}: {error}", text))
+
+    sys.excepthook = show
+    threading.excepthook = lambda args: show(args.exc_type, args.exc_value, args.exc_traceback)

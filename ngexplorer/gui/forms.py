@@ -1,0 +1,257 @@
+"""Forms made from the engine's typed settings: a new setting there appears here with its bounds, unit and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from ngexplorer.gui import theme
+from ngexplorer.settings import members
+
+Refusal = Callable[[str, Any], str | None]
+"""(path, record type or choice) → why it cannot be chosen now, or None."""
+
+
+def caption(text: str) -> QLabel:
+    """A caption in small capitals."""
+    label = QLabel(text)
+    label.setObjectName("caption")
+    label.setFont(theme.caption_font())
+    return label
+
+
+class Choice(QComboBox):
+    """A combo box of (value, title) whose wheel does not change it in passing, and whose items may say why they cannot
+    be chosen."""
+
+    picked = Signal(object)
+
+    def __init__(self, options: list[tuple[Any, str]]) -> None:
+        super().__init__()
+        self._values = [value for value, _ in options]
+        self.addItems([title for _, title in options])
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+        self.activated.connect(lambda i: self.picked.emit(self._values[i]))
+
+    def wheelEvent(self, event: Any) -> None:
+        event.ignore()
+
+    def show_value(self, value: Any) -> None:
+        if value in self._values:
+            self.setCurrentIndex(self._values.index(value))
+
+    def refuse(self, reasons: list[str | None]) -> None:
+        """Grey out the items that have a reason, which becomes their tool tip."""
+        model = self.model()
+        assert isinstance(model, QStandardItemModel)
+        for i, reason in enumerate(reasons):
+            item = model.item(i)
+            item.setEnabled(reason is None)
+            item.setToolTip(reason or "")
+
+
+class Field(QWidget):
+    """An editor, and under it what is wrong with its value."""
+
+    def __init__(self, editor: QWidget) -> None:
+        super().__init__()
+        self.editor = editor
+        self.message = QLabel()
+        self.message.setObjectName("error")
+        self.message.setWordWrap(True)
+        self.message.setFont(theme.font(12))
+        self.message.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(editor)
+        layout.addWidget(self.message)
+
+    def mark(self, reason: str) -> None:
+        """Mark the field and say why; an empty reason unmarks it."""
+        self.message.setText(reason)
+        self.message.setVisible(bool(reason))
+        if self.editor.property("invalid") != bool(reason):
+            self.editor.setProperty("invalid", bool(reason))
+            self.editor.style().unpolish(self.editor)
+            self.editor.style().polish(self.editor)
+
+
+class RecordForm(QWidget):
+    """A form for one record type, its values as plain data. `changed` carries a path and the value typed there,
+    checked by nobody yet: the whole set-up is checked at once, and `mark` says where it failed."""
+
+    changed = Signal(str, object)
+
+    def __init__(
+        self, kind: type[msgspec.Struct], path: str, *, refusal: Refusal | None = None, skip: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self._refusal = refusal or (lambda path, option: None)
+        self._setters: dict[str, Callable[[Any], None]] = {}
+        self._fields: dict[str, Field] = {}
+        self._layout = QFormLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setHorizontalSpacing(theme.GRID)
+        self._layout.setVerticalSpacing(theme.GRID // 2)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        self.kind = kind
+        for field in msgspec.structs.fields(kind):
+            if field.name not in skip:
+                self._add(field.name, field.type)
+
+    @property
+    def empty(self) -> bool:
+        return not self._setters
+
+    def show_values(self, raw: dict[str, Any]) -> None:
+        """Show these values, without telling of a change."""
+        for name, setter in self._setters.items():
+            if name in raw:
+                setter(raw[name])
+
+    def mark(self, path: str, reason: str) -> bool:
+        """Mark the field at a path, or the nearest above it; returns whether it is one of this form's."""
+        found = False
+        for name, field in self._fields.items():
+            full = f"{self.path}.{name}" if self.path else name
+            mine = bool(path) and (path == full or path.startswith((full + ".", full + "[")))
+            inner = getattr(field.editor, "mark", None)
+            if inner is not None and inner(path if mine else "", reason):
+                found, mine = True, False
+            field.mark(reason if mine else "")
+            found = found or mine
+        return found
+
+    def _add(self, name: str, declared: Any) -> None:
+        full = f"{self.path}.{name}" if self.path else name
+        kind, description = _unwrapped(declared)
+        editor, setter = self._editor(kind, full)
+        title = name.replace("_", " ").capitalize()
+        if description:
+            editor.setToolTip(description)
+        editor.setAccessibleName(title)
+        field = Field(editor)
+        self._fields[name] = field
+        self._setters[name] = setter
+        label = QLabel(title)
+        label.setObjectName("muted")
+        label.setToolTip(description)
+        label.setMinimumWidth(84)
+        label.setContentsMargins(0, 5, 0, 0)
+        label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._layout.addRow(label, field)
+
+    def _editor(self, kind: Any, path: str) -> tuple[QWidget, Callable[[Any], None]]:
+        if get_origin(kind) is Literal:
+            choice = Choice([(value, str(value)) for value in get_args(kind)])
+            choice.picked.connect(lambda value: self.changed.emit(path, value))
+            return choice, choice.show_value
+        if kind is bool:
+            box = QCheckBox()
+            box.clicked.connect(lambda on: self.changed.emit(path, on))
+            return box, box.setChecked
+        if members(kind):
+            part = PartForm(kind, path, self._refusal)
+            part.changed.connect(self.changed)
+            return part, part.show_values
+        line = QLineEdit()
+        line.editingFinished.connect(lambda: line.isModified() and self._typed(line, path, kind))
+        line.returnPressed.connect(lambda: self._typed(line, path, kind))
+        return line, lambda value: _show(line, value)
+
+    def _typed(self, line: QLineEdit, path: str, kind: Any) -> None:
+        line.setModified(False)
+        self.changed.emit(path, _parsed(line.text(), kind))
+
+
+class PartForm(QWidget):
+    """A choice among records, with the settings of the chosen one folded under it."""
+
+    changed = Signal(str, object)
+
+    def __init__(self, kind: Any, path: str, refusal: Refusal) -> None:
+        super().__init__()
+        self._kinds = members(kind)
+        self._path = path
+        self._refusal = refusal
+        self._form: RecordForm | None = None
+        self.choice = Choice([(k.__struct_config__.tag, k.title) for k in self._kinds])
+        for i, k in enumerate(self._kinds):
+            self.choice.setItemData(i, " ".join((k.__doc__ or "").split()), Qt.ItemDataRole.ToolTipRole)
+        self.choice.picked.connect(self._picked)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(theme.GRID // 2)
+        self._layout.addWidget(self.choice)
+        self.setFocusProxy(self.choice)
+
+    def setAccessibleName(self, name: str) -> None:
+        super().setAccessibleName(name)
+        self.choice.setAccessibleName(name)
+
+    def show_values(self, raw: dict[str, Any]) -> None:
+        """Show a record: its name in the choice, its settings below."""
+        self.choice.show_value(raw["name"])
+        self.choice.refuse([self._refusal(self._path, k) for k in self._kinds])
+        kind = next(k for k in self._kinds if k.__struct_config__.tag == raw["name"])
+        if self._form is None or self._form.kind is not kind:
+            if self._form is not None:
+                self._layout.removeWidget(self._form)
+                self._form.deleteLater()
+            self._form = RecordForm(kind, self._path, refusal=self._refusal)
+            self._form.changed.connect(self.changed)
+            self._form.setVisible(not self._form.empty)
+            self._layout.addWidget(self._form)
+        self._form.show_values(raw)
+
+    def mark(self, path: str, reason: str) -> bool:
+        """Mark the setting at a path inside the chosen record."""
+        return self._form is not None and self._form.mark(path, reason)
+
+    def _picked(self, name: str) -> None:
+        self.changed.emit(self._path, {"name": name})
+
+
+def _unwrapped(declared: Any) -> tuple[Any, str]:
+    """A declared type without its bounds, and its description."""
+    description = ""
+    while get_origin(declared) is Annotated:
+        declared, *metas = get_args(declared)
+        description = next((m.description for m in metas if m.description), description)
+    return declared, description
+
+
+def _show(line: QLineEdit, value: Any) -> None:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else _number(value)
+    if line.text() != text and not (line.hasFocus() and line.isModified()):
+        line.setText(text)
+        line.setCursorPosition(0)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _parsed(text: str, kind: Any) -> Any:
+    """What was typed as plain data; text that is no number stays text, for the check to refuse."""
+    if get_origin(kind) is tuple:
+        inner = _unwrapped(get_args(kind)[0])[0]
+        return [_parsed(part, inner) for part in text.replace(";", ",").split(",") if part.strip()]
+    try:
+        if kind is int:
+            return int(text.replace(",", ""))
+        if kind is float:
+            return float(text)
+    except ValueError:
+        pass
+    return text.strip()

@@ -1,0 +1,343 @@
+"""The set-up panel: the data, model and loss, and the optimizers to race."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.forms import Choice, RecordForm, caption
+from ngexplorer.gui.session import Session
+from ngexplorer.objectives import assembly
+from ngexplorer.objectives.losses import AnyLoss
+from ngexplorer.optimizers import RECIPES, Optimizer
+from ngexplorer.optimizers.catalog import TITLES
+from ngexplorer.runs.experiment import Experiment
+from ngexplorer.settings import SettingError, convert, members
+
+
+class SetupPanel(QFrame):
+    """Edits the session's experiment. What is typed is kept as it is until it can be; then the session takes it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.session = session
+        self.raw: dict[str, Any] = {}
+        self._open: int | None = None
+        self._dressed: object = None
+        """What the cards were made for; while it stays the same they are kept, and the keyboard focus with them."""
+
+        self.form = RecordForm(Experiment, "", refusal=self._refusal, skip=("title", "device", "runs"))
+        self.form.changed.connect(self._changed)
+        self.device = Choice([(name, name) for name in assembly.devices()])
+        self.device.picked.connect(lambda value: self._changed("device", value))
+        self.device.setAccessibleName("Device")
+        self.device.setToolTip("Where it is computed")
+        device_label = QLabel("Device")
+        device_label.setObjectName("muted")
+        self.form.layout().insertRow(2, device_label, self.device)
+
+        self.hint = QLabel("The set-up has changed. Reset (Ctrl+R) starts a race with it.")
+        self.hint.setObjectName("hint")
+        self.hint.setWordWrap(True)
+        self.hint.hide()
+        self.message = QLabel()
+        self.message.setObjectName("error")
+        self.message.setWordWrap(True)
+        self.message.hide()
+        self.cards = QVBoxLayout()
+        self.cards.setSpacing(themes.GRID // 2)
+        self.add = QPushButton("Add optimizer")
+        self.add.setMenu(self._recipes())
+
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(12, 12, 12, 12)
+        column.setSpacing(themes.GRID)
+        title = QLabel("Set-up")
+        title.setObjectName("title")
+        column.addWidget(title)
+        column.addWidget(self.hint)
+        column.addWidget(self.form)
+        column.addSpacing(themes.GRID)
+        column.addWidget(caption("Optimizers"))
+        column.addLayout(self.cards)
+        column.addWidget(self.message)
+        column.addWidget(self.add)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+        session.experiment_changed.connect(self._show)
+        session.race_changed.connect(self._show_hint)
+        session.setting_refused.connect(self._refused)
+        session.theme_changed.connect(self._show_cards)
+        self._show()
+
+    # Showing.
+
+    def _show(self) -> None:
+        self.raw = msgspec.to_builtins(self.session.experiment)
+        self.form.show_values(self.raw)
+        self.device.show_value(self.raw["device"])
+        self._show_cards()
+        self._refused("", "")
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        self.hint.setVisible(self.session.stale)
+
+    def _show_cards(self) -> None:
+        runs = self.raw["runs"]
+        names = [run["optimizer"]["name"] for run in runs]
+        colours = themes.colours(names, [run["colour"] for run in runs])
+        labels = self.session.experiment.labels() if len(self.session.experiment.runs) == len(runs) else names
+        switches = [run["enabled"] for run in runs]
+        dressed = (names, colours, labels, switches, self._open, self.session.theme)
+        if dressed == self._dressed:
+            for i, run in enumerate(runs):
+                self._card(i).show_values(run["optimizer"])
+            return
+        self._dressed = dressed
+        while self.cards.count():
+            self.cards.takeAt(0).widget().deleteLater()
+        for i, run in enumerate(runs):
+            card = OptimizerCard(i, run, labels[i], colours[i], self.session.theme, opened=i == self._open)
+            card.changed.connect(self._changed)
+            card.asked.connect(self._card_asked)
+            self.cards.addWidget(card)
+
+    def _card(self, i: int) -> OptimizerCard:
+        card = self.cards.itemAt(i).widget()
+        assert isinstance(card, OptimizerCard)
+        return card
+
+    def _refused(self, path: str, reason: str) -> None:
+        """Mark the field that cannot be; where it has none here, say it below the optimizers."""
+        found = self.form.mark(path, reason)
+        for i in range(self.cards.count()):
+            found = self._card(i).mark(path, reason) or found
+        homeless = bool(path or reason) and not found
+        self.message.setText(f"{path}: {reason}" if homeless and path else reason)
+        self.message.setVisible(homeless)
+
+    def _refusal(self, path: str, option: Any) -> str | None:
+        """Why a model or loss cannot go with the data that is chosen."""
+        data = next(k for k in members(assembly.AnyData) if k.__struct_config__.tag == self.raw["data"]["name"])
+        if path == "model":
+            return assembly.model_refusal(data, option)
+        return assembly.loss_refusal(data, option()) if path == "loss" else None
+
+    # Changing.
+
+    def _changed(self, path: str, value: Any) -> None:
+        _put(self.raw, path, value)
+        if path == "data":
+            self._make_legal()
+        self._try()
+
+    def _make_legal(self) -> None:
+        """After another data set was chosen: the first model and loss that go with it, where the present ones do not."""
+        for path, kinds in (("model", members(assembly.AnyModel)), ("loss", members(AnyLoss))):
+            current = next(k for k in kinds if k.__struct_config__.tag == self.raw[path]["name"])
+            legal = [kind for kind in kinds if self._refusal(path, kind) is None]
+            if current not in legal:
+                preferred = "softmax-cross-entropy" if path == "loss" else ""
+                chosen = next((k for k in legal if k.__struct_config__.tag == preferred), legal[0])
+                self.raw[path] = {"name": chosen.__struct_config__.tag}
+
+    def _try(self) -> None:
+        try:
+            experiment: Experiment = convert(self.raw, Experiment)
+            experiment.check()
+        except SettingError as error:
+            self._refused(error.path, error.reason)
+            return
+        self._refused("", "")
+        self.session.change(experiment)
+
+    def _recipes(self) -> QMenu:
+        menu = QMenu(self)
+        for name in RECIPES:
+            menu.addAction(TITLES[name], lambda name=name: self.add_optimizer(name))
+        return menu
+
+    def add_optimizer(self, name: str) -> None:
+        """Put a recipe from the catalog at the end of the list."""
+        self.raw["runs"].append(_contender(RECIPES[name]))
+        self._open = len(self.raw["runs"]) - 1
+        self._try()
+
+    def _card_asked(self, what: str, i: int) -> None:
+        runs = self.raw["runs"]
+        match what:
+            case "duplicate":
+                copied = msgspec.json.decode(msgspec.json.encode(runs[i]))
+                copied["colour"] = None
+                runs.insert(i + 1, copied)
+            case "remove":
+                del runs[i]
+                self._open = None
+            case "rename":
+                label, done = QInputDialog.getText(
+                    self, "Rename", "Name of this run (empty: its optimizer's):", text=runs[i]["label"]
+                )
+                if not done:
+                    return
+                runs[i]["label"] = label.strip()
+            case "open":
+                self._open = None if self._open == i else i
+                self._show_cards()
+                return
+        self._try()
+
+
+class OptimizerCard(QFrame):
+    """One optimizer: colour, name and parts in a line or two; its settings when opened."""
+
+    changed = Signal(str, object)
+    asked = Signal(str, int)
+
+    def __init__(
+        self, number: int, raw: dict[str, Any], label: str, colour: str, theme: themes.Theme, *, opened: bool
+    ) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.setProperty("open", opened)
+        self.number = number
+        enabled = raw["enabled"]
+
+        self.colour = QToolButton()
+        self.colour.setObjectName("quiet")
+        self.colour.setIcon(themes.dot(themes.line_colour(colour, theme), 12, filled=enabled))
+        self.colour.setToolTip("Colour")
+        self.colour.setAccessibleName(f"Colour of {label}")
+        self.colour.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.colour.setMenu(self._palette())
+        name = QLabel(label)
+        name.setFont(themes.font(13, themes.font().weight().Medium))
+        name.setEnabled(enabled)
+        self.parts = QLabel()
+        self.parts.setObjectName("muted")
+        self.parts.setFont(themes.font(11))
+        for text in (name, self.parts):
+            text.setMinimumWidth(40)
+            text.setEnabled(enabled)
+        titles = QVBoxLayout()
+        titles.setSpacing(0)
+        titles.addWidget(name)
+        titles.addWidget(self.parts)
+
+        self.switch = _quiet("eye" if enabled else "eye-off", "Switch off" if enabled else "Switch on", theme)
+        self.switch.clicked.connect(lambda: self.changed.emit(f"runs[{number}].enabled", not enabled))
+        more = _quiet("more", f"Duplicate, rename or remove {label}", theme)
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(more)
+        for what in ("duplicate", "rename", "remove"):
+            menu.addAction(what.capitalize(), lambda what=what: self.asked.emit(what, number))
+        more.setMenu(menu)
+        self.fold = _quiet("chevron-down" if opened else "chevron-right", f"Settings of {label}", theme)
+        self.fold.clicked.connect(lambda: self.asked.emit("open", number))
+
+        head = QHBoxLayout()
+        head.setSpacing(2)
+        head.addWidget(self.colour)
+        head.addLayout(titles, 1)
+        for button in (self.switch, more, self.fold):
+            head.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 5, 6, 5)
+        layout.addLayout(head)
+        self.form: RecordForm | None = None
+        if opened:
+            self.form = RecordForm(Optimizer, f"runs[{number}].optimizer", skip=("name",))
+            self.form.changed.connect(self.changed)
+            layout.addWidget(self.form)
+        self.show_values(raw["optimizer"])
+
+    def show_values(self, optimizer: dict[str, Any]) -> None:
+        """Show the optimizer's settings."""
+        self.parts.setText(_parts_line(optimizer))
+        if self.form is not None:
+            self.form.show_values(optimizer)
+
+    def mouseReleaseEvent(self, event: Any) -> None:
+        self.asked.emit("open", self.number)
+
+    def mark(self, path: str, reason: str) -> bool:
+        """Mark the setting at a path; a closed card has none to mark."""
+        mine = f"runs[{self.number}]"
+        if self.form is None or not (path == "" or path.startswith(mine)):
+            return False
+        # What is wrong with the composition as a whole names the part first: "damping: …".
+        part, colon, rest = reason.partition(": ")
+        if path == f"{mine}.optimizer" and colon and self.form.mark(f"{path}.{part}", rest):
+            return True
+        return self.form.mark(path, reason)
+
+    def _palette(self) -> QMenu:
+        menu = QMenu(self)
+        names = ("Sky blue", "Orange", "Purple", "Green", "Vermilion", "Blue", "Yellow", "Grey")
+        for title, colour in zip(names, themes.PALETTE, strict=True):
+            action = menu.addAction(themes.dot(QColor(colour)), title)
+            action.triggered.connect(
+                lambda _=False, colour=colour: self.changed.emit(f"runs[{self.number}].colour", colour)
+            )
+        return menu
+
+
+def _quiet(name: str, help_text: str, theme: themes.Theme) -> QToolButton:
+    button = QToolButton()
+    button.setObjectName("quiet")
+    button.setIcon(themes.icon(name, theme.muted))
+    button.setToolTip(help_text)
+    button.setAccessibleName(help_text)
+    return button
+
+
+def _contender(optimizer: Optimizer) -> dict[str, Any]:
+    return {"optimizer": msgspec.to_builtins(optimizer), "label": "", "colour": None, "enabled": True}
+
+
+def _parts_line(optimizer: dict[str, Any]) -> str:
+    """The parts in few words: "fisher · λ levenberg-marquardt 1"."""
+    words = [optimizer["curvature"]["name"].replace("diagonal-empirical-fisher", "diag F̄")]
+    damping = optimizer["damping"]
+    if damping["name"] != "none":
+        short = {"levenberg-marquardt": "LM"}.get(damping["name"], damping["name"])
+        words.append(f"λ {short} {damping.get('initial', damping.get('value')):g}")
+    words.append(f"α {optimizer['learning_rate']:g}")
+    momentum = optimizer["momentum"]
+    if momentum["name"] != "none":
+        words.append(f"μ {momentum.get('coefficient', momentum.get('decay')):g}")
+    return " · ".join(words)
+
+
+def _put(raw: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a path such as "runs[1].optimizer.damping.initial"."""
+    at: Any = raw
+    *parents, last = path.replace("[", ".").replace("]", "").split(".")
+    for step in parents:
+        at = at[int(step)] if step.isdigit() else at[step]
+    at[int(last) if last.isdigit() else last] = value

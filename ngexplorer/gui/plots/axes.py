@@ -1,0 +1,130 @@
+"""A plot's frame: quiet axes in the window's typeface, and ranges that move in jumps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Signal
+
+from ngexplorer.gui import theme as themes
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(exponent: int) -> str:
+    """10 to that power as people write it: plain digits near one, else 10ⁿ."""
+    if -3 < exponent < 4:
+        return f"{10.0**exponent:g}"
+    return "10" + str(exponent).translate(_SUPERSCRIPT)
+
+
+def compact(value: float) -> str:
+    """A number in at most seven characters or so, with a true minus sign."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    text = f"{value:.4g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+    return text.replace("-", "−")
+
+
+class Axis(pg.AxisItem):
+    """Tick labels in the interface's typeface; on a log axis whole decades only."""
+
+    def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
+        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else "" for v in values]
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
+        return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
+
+    def tickValues(self, low: float, high: float, size: float) -> Any:
+        if not self.logMode:
+            return super().tickValues(low, high, size)
+        first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+        step = max(1, math.ceil((last - first + 1) / max(size / 40, 1)))
+        return [(step, [float(v) for v in range(first, last + 1) if v % step == 0])]
+
+
+class Frame(pg.PlotWidget):
+    """An empty plot. A person's zoom or pan stays until they double-click; otherwise `fit` chooses the range, and only
+    moves it when what is drawn leaves it or fills much less of it: laying out axes costs more than drawing lines."""
+
+    zoomed = Signal()
+
+    def __init__(self, theme: themes.Theme) -> None:
+        super().__init__(axisItems={side: Axis(side) for side in ("left", "bottom")})
+        self.item = self.getPlotItem()
+        self.item.setMenuEnabled(False)
+        self.item.hideButtons()
+        self.view = self.item.getViewBox()
+        self.view.setDefaultPadding(0)
+        self.view.disableAutoRange()
+        self.view.sigRangeChangedManually.connect(self._grasped)
+        self.free = False
+        """Whether a person has chosen the range."""
+        self._window: tuple[float, float, float, float] | None = None
+        self.setFrameShape(self.Shape.NoFrame)
+        self.dress(theme)
+
+    def dress(self, theme: themes.Theme) -> None:
+        """Take the colours of a theme."""
+        self.setBackground(theme.panel)
+        for side in ("left", "bottom"):
+            axis = self.item.getAxis(side)
+            axis.setPen(theme.hairline)
+            axis.setTextPen(theme.muted)
+            axis.setTickPen(theme.hairline)
+            axis.setStyle(tickFont=themes.font(11), tickLength=-4, tickTextOffset=6, hideOverlappingLabels=True)
+        self.item.getAxis("left").setWidth(48)
+        self.item.getAxis("bottom").setHeight(26)
+
+    def set_log(self, *, y: bool) -> None:
+        """Label the y axis as powers of ten; what is drawn is already logarithms."""
+        self.item.getAxis("left").setLogMode(y=y)
+
+    def fit(self, left: float, right: float, low: float, high: float, *, square: bool = False) -> None:
+        """Show that window, with room to grow, unless a person has chosen another."""
+        if self.free or not all(map(math.isfinite, (left, right, low, high))):
+            return
+        wanted = (left, right, low, high)
+        if self._window is not None and _holds(self._window, wanted):
+            return
+        width, height = max(right - left, 1e-9), max(high - low, 1e-9)
+        grown = self._window is not None
+        self._window = (
+            left - 0.02 * width,
+            right + (0.25 if grown and not square else 0.02) * width,
+            low - 0.06 * height,
+            high + 0.06 * height,
+        )
+        self.view.setAspectLocked(square)
+        self.view.setRange(xRange=self._window[:2], yRange=self._window[2:], padding=0)
+
+    def release(self) -> None:
+        """Choose the range anew at the next `fit`."""
+        self.free, self._window = False, None
+
+    def mouseDoubleClickEvent(self, event: Any) -> None:
+        self.release()
+        self.zoomed.emit()
+        super().mouseDoubleClickEvent(event)
+
+    def _grasped(self, *_: Any) -> None:
+        self.free = True
+        self.zoomed.emit()
+
+
+def _holds(window: tuple[float, ...], wanted: tuple[float, ...]) -> bool:
+    """Whether `wanted` lies in `window` and is not lost in it."""
+    inside = window[0] <= wanted[0] and wanted[1] <= window[1] and window[2] <= wanted[2] and wanted[3] <= window[3]
+    small = (wanted[1] - wanted[0]) < 0.4 * (window[1] - window[0]) or (wanted[3] - wanted[2]) < 0.4 * (
+        window[3] - window[2]
+    )
+    return inside and not small
+
+
+def logarithm(values: np.ndarray) -> np.ndarray:
+    """log₁₀, NaN where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(np.maximum(values, 1e-320)), np.nan)

@@ -1,0 +1,176 @@
+"""Spectra: the eigenvalues of the matrix each second-order run uses, and of the Hessian beside it, with the damping λ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.axes import compact
+from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
+from ngexplorer.gui.plots.view import View, toggle
+from ngexplorer.gui.session import Session, Shown
+from ngexplorer.runs.history import Spectrum
+from ngexplorer.runs.probes import LARGEST_EXACT
+
+_MARKS = 240
+"""At most so many marks a spectrum: more would cover each other."""
+
+
+class SpectrumView(View):
+    """|λ_i| by rank, largest first: dots for the matrix in use, a line for the Hessian, hollow triangles where negative."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "Spectrum")
+        self.used = toggle("In use", "Show the eigenvalues of the matrix each run uses, as dots", on=True)
+        self.hessian = toggle("Hessian", "Show the eigenvalues of the Hessian, as lines", on=True)
+        for button in (self.used, self.hessian):
+            button.clicked.connect(self.invalidate)
+            self.head.addWidget(button)
+        self.frame.set_log(y=True)
+        self.lines = Lines()
+        self.marks = pg.ScatterPlotItem(pxMode=True)
+        for item in (self.lines, self.marks):
+            self.frame.addItem(item, ignoreBounds=True)
+        self.damping_lines: list[pg.InfiniteLine] = []
+        session.shown_changed.connect(self.invalidate)
+
+    def fingerprint(self) -> Any:
+        session = self.session
+        live = tuple(len(shown.history) for shown in session.runs) if session.time is None else ()
+        return (tuple(len(shown.history.spectra) for shown in session.runs), session.time, live)
+
+    def draw(self) -> None:
+        lines: list[Line] = []
+        spots: list[dict[str, Any]] = []
+        dampings: list[tuple[Shown, float]] = []
+        steps: set[int] = set()
+        ranks, magnitudes = 1, []
+        second = [shown for shown in self.session.visible if shown.run.optimizer.second_order]
+        for place, shown in enumerate(second):
+            step = self.session.step_of(shown)
+            colour = themes.line_colour(shown.colour, self.session.theme)
+            for spectrum in shown.history.spectra_at(step):
+                is_hessian = spectrum.matrix == "hessian"
+                in_use = shown.run.optimizer.curvature.__struct_config__.tag == spectrum.matrix
+                if not (self.hessian.isChecked() if not in_use else self.used.isChecked()):
+                    continue
+                rank, height, negative = _ranked(spectrum)
+                steps.add(spectrum.step)
+                ranks = max(ranks, len(spectrum.eigenvalues))
+                magnitudes.append(height)
+                if is_hessian:
+                    above = np.where(negative, np.nan, height)
+                    lines.append(Line(rank, above, pen(colour, 1.2, shown.style, 0.9)))
+                if in_use:
+                    spots += _spots(rank[~negative], height[~negative], "o", 5, colour, None, place)
+                spots += _spots(rank[negative], height[negative], "t", 7, None, colour, 0)
+            row = shown.history.row(step + 1 if self.session.time is not None else step) if len(shown.history) else {}
+            if row.get("damping", 0.0) > 0:
+                dampings.append((shown, row["damping"]))
+        self.lines.show_lines(lines)
+        self.marks.setData(spots)
+        self._draw_dampings(dampings if magnitudes else [])
+        self._fit(ranks, magnitudes, [value for _, value in dampings])
+        self.say(self._why_empty(second, bool(magnitudes)))
+        self._subtitle(second, steps)
+
+    def _draw_dampings(self, dampings: list[tuple[Shown, float]]) -> None:
+        for line in self.damping_lines:
+            self.frame.removeItem(line)
+        self.damping_lines = []
+        for i, (shown, value) in enumerate(dampings):
+            shade = themes.readable(shown.colour, self.session.theme)
+            line = pg.InfiniteLine(
+                np.log10(value),
+                angle=0,
+                pen=pen(shade, 1, Qt.PenStyle.DashLine),
+                label=f"λ = {compact(value)}",
+                labelOpts={"position": 0.9 - 0.16 * (i % 5), "color": shade, "anchors": [(0.5, 1), (0.5, 1)]},
+            )
+            line.label.setFont(themes.font(11))
+            self.frame.addItem(line, ignoreBounds=True)
+            self.damping_lines.append(line)
+
+    def _fit(self, ranks: int, magnitudes: list[Array], dampings: list[float]) -> None:
+        heights = [h for h in magnitudes if len(h)]
+        if not heights:
+            return
+        heights.append(np.log10(np.array(dampings))) if dampings else None
+        low, high = min(h.min() for h in heights), max(h.max() for h in heights)
+        self.frame.fit(0.0, ranks + 1.0, float(np.floor(low)), float(np.ceil(high)))
+
+    def _why_empty(self, second: list[Shown], drawn: bool) -> str:
+        if drawn:
+            return ""
+        session = self.session
+        if not session.runs:
+            return "Loading the data…" if session.state == "loading" else "No run yet"
+        if not second:
+            return "No visible run uses a curvature matrix.\nAdd Newton, Gauss-Newton or natural gradient to see one."
+        size = second[0].run.objective.parameters
+        if size > LARGEST_EXACT:
+            return f"{size:,} parameters: all eigenvalues are computed up to {LARGEST_EXACT:,}"
+        if not (self.used.isChecked() or self.hessian.isChecked()):
+            return "Neither kind of spectrum is switched on"
+        return "The first spectra come with the first step"
+
+    def _subtitle(self, second: list[Shown], steps: set[int]) -> None:
+        names = sorted({_title(s) for shown in second for s in shown.history.spectra})
+        at = f"at step {min(steps)}" if len(steps) == 1 else f"at steps {min(steps)} to {max(steps)}" if steps else ""
+        counts = [
+            int((s.eigenvalues < -_rounding(s)).sum())
+            for shown in second
+            for s in shown.history.spectra_at(self.session.step_of(shown))
+            if s.matrix == "hessian"
+        ]
+        negative = f"{max(counts)} negative in H" if counts and max(counts) else ""
+        self.subtitle.setText(" · ".join(part for part in (", ".join(names), at, negative) if part))
+
+
+def _title(spectrum: Spectrum) -> str:
+    return {"hessian": "Hessian", "gauss-newton": "Gauss-Newton", "fisher": "Fisher"}[spectrum.matrix]
+
+
+def _rounding(spectrum: Spectrum) -> float:
+    """Eigenvalues smaller than this are zero to rounding: P·ε·|λ|max."""
+    values = spectrum.eigenvalues
+    return float(len(values) * np.finfo(np.float64).eps * np.abs(values).max(initial=0.0))
+
+
+def _ranked(spectrum: Spectrum) -> tuple[Array, Array, Any]:
+    """Ranks from the largest eigenvalue down, log₁₀|λ|, and which are negative; without those that are zero to rounding.
+
+    Of the positive ones only as many as can be told apart are kept; of the negative ones all that fit.
+    """
+    descending = spectrum.eigenvalues[::-1]
+    kept = np.flatnonzero(np.abs(descending) > _rounding(spectrum))
+    negative = kept[descending[kept] < 0]
+    positive = kept[descending[kept] > 0]
+    chosen = np.concatenate((_spread(positive), _spread(negative)))
+    return chosen + 1.0, np.log10(np.abs(descending[chosen])), descending[chosen] < 0
+
+
+def _spread(indices: Any) -> Any:
+    """The first few of the indices, and of the others evenly so many that `_MARKS` are kept."""
+    if len(indices) <= _MARKS:
+        return indices
+    return indices[
+        np.unique(
+            np.geomspace(1, len(indices), 60).round().astype(int).tolist()
+            + list(np.linspace(1, len(indices), _MARKS - 60).round().astype(int))
+        )
+        - 1
+    ]
+
+
+def _spots(x: Array, y: Array, symbol: str, size: int, fill: Any, edge: Any, offset: int) -> list[dict[str, Any]]:
+    """Marks for a scatter plot. Of spectra that coincide each leaves room for the others by its offset."""
+    chosen = slice(None) if len(x) < 60 else slice(offset % 3, None, 2 + (offset > 0))
+    return [
+        {"pos": pos, "symbol": symbol, "size": size, "brush": fill, "pen": pg.mkPen(edge, width=1.3) if edge else None}
+        for pos in zip(x[chosen].tolist(), y[chosen].tolist(), strict=True)
+    ]

@@ -1,0 +1,254 @@
+"""Trajectories: every run's path over the contours of the loss, on a landscape's own plane or on a fitted one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+import contourpy
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
+
+from ngexplorer.analysis import planes
+from ngexplorer.analysis.planes import Array, Plane, Surface, Window
+from ngexplorer.cancellation import Cancel
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.lines import Line, Lines, pen
+from ngexplorer.gui.plots.view import View
+from ngexplorer.gui.session import Session, Shown
+from ngexplorer.objectives import Objective
+from ngexplorer.objectives.landscapes import Landscape, ResidualNetwork
+
+_LEVELS = 14
+_POINTS = 400
+"""At most so many points of a path are drawn, and so many of all paths together fit a plane."""
+_PAUSE = 1.5
+"""Seconds between two fits of the plane while runs go on."""
+_QUESTION = "trajectory"
+
+
+class TrajectoryView(View):
+    """Paths up to the current time, a dot where each run is now, and how much of them the plane shows."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "Trajectory")
+        self.contours = Contours()
+        self.lines = Lines()
+        for item in (self.contours, self.lines):
+            self.frame.addItem(item, ignoreBounds=True)
+        self.surface: Surface | None = None
+        self._asked: Any = None
+        self._asked_at = -math.inf
+        self._generation = 0
+        self._contoured: Any = None
+        session.analyst.answered.connect(self._answered)
+        session.race_changed.connect(self._new_race)
+        session.shown_changed.connect(self.invalidate)
+
+    @property
+    def landscape(self) -> Landscape | None:
+        """The test function that is raced on, if it is one."""
+        race = self.session.race
+        if race is None or not race.runs:
+            return None
+        model = race.runs[0].objective.model
+        return model.landscape if isinstance(model, ResidualNetwork) else None
+
+    def fingerprint(self) -> Any:
+        self._ask()
+        return (tuple(len(shown.history) for shown in self.session.runs), self.session.time, id(self.surface))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the picture is of all there is: nothing new to ask, nothing unanswered."""
+        return self._asked == self._question() and self.session.analyst.idle
+
+    def _question(self) -> Any:
+        """What the plane and surface depend on."""
+        if self.landscape is not None:
+            return (self.session.generation,)
+        return (self.session.generation, tuple(len(shown.history) for shown in self.session.runs))
+
+    def _ask(self) -> None:
+        """Have the plane fitted and the loss computed on it, if that is due."""
+        question = self._question()
+        race = self.session.race
+        if race is None or question == self._asked or not any(len(shown.history) for shown in self.session.runs):
+            return
+        hurried = self._asked is None or self._asked[0] != question[0]
+        if not hurried and (monotonic() - self._asked_at < _PAUSE or not self.session.analyst.idle):
+            return
+        self._asked, self._asked_at = question, monotonic()
+        objective, landscape = race.runs[0].objective, self.landscape
+        paths = [_path(shown, shown.run.step, _POINTS // len(self.session.runs) + 2)[0] for shown in self.session.runs]
+        self._generation = self.session.analyst.ask(
+            _QUESTION, lambda cancel: _surfaces(objective, landscape, paths, cancel)
+        )
+
+    def _answered(self, key: str, generation: int, surface: Any) -> None:
+        if key == _QUESTION and generation == self._generation:
+            self.surface = surface
+            self.invalidate()
+
+    def _new_race(self) -> None:
+        if self._asked is None or self._asked[0] != self.session.generation:
+            self.surface = None
+            self.frame.release()
+
+    def draw(self) -> None:
+        surface = self.surface
+        if surface is None:
+            self.lines.show_lines([])
+            self.contours.clear()
+            loading = self.session.state == "loading" or self.session.runs
+            self.say("Computing the landscape…" if loading else "No run yet")
+            self.subtitle.setText("")
+            return
+        self.say("")
+        if self._contoured != (id(surface), self.session.theme.name):
+            self._contoured = (id(surface), self.session.theme.name)
+            self.contours.show_surface(surface, self.session.theme)
+        lines, off_plane = [], 0.0
+        for shown in self.session.visible:
+            if not len(shown.history):
+                continue
+            thetas, _ = _path(shown, self.session.step_of(shown), _POINTS)
+            xy, distance = surface.plane.project(thetas)
+            length = float(np.linalg.norm(thetas[-1] - surface.plane.origin))
+            off_plane = max(off_plane, float(distance[-1]) / length if length > 0 else 0.0)
+            colour = themes.line_colour(shown.colour, self.session.theme)
+            lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
+        self.lines.show_lines(lines)
+        left, right, low, high = surface.window
+        self.frame.fit(left, right, low, high, square=True)
+        self._subtitle(surface.plane, off_plane)
+
+    def _subtitle(self, plane: Plane, off_plane: float) -> None:
+        if self.landscape is not None:
+            text = f"{self.landscape.title} · its two parameters · log-spaced contours of the loss"
+        else:
+            first, second = (f"{100 * share:.0f} %" for share in plane.explained)
+            text = (
+                f"principal plane of all paths: {first} + {second} of their variance · "
+                f"runs are off it by ≤ {100 * off_plane:.0f} % of their distance from its centre"
+            )
+        at = f"step {self.session.time} · " if self.session.time is not None else ""
+        self.subtitle.setText(at + text)
+        self.subtitle.setToolTip(self.subtitle.text())
+
+
+def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
+    """Snapshots of θ up to a step, (T, P), at most so many, the latest always among them; and their steps."""
+    kept = [entry for entry in shown.history.snapshots.since(0) if entry[0] <= step]
+    stride = max(1, math.ceil(len(kept) / most))
+    chosen = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
+    return np.stack([theta for _, theta in chosen]).astype(np.float64), [at for at, _ in chosen]
+
+
+def _surfaces(
+    objective: Objective, landscape: Landscape | None, paths: list[Array], cancel: Cancel
+) -> Iterator[Surface]:
+    """The plane of the paths and the loss on it, coarse first."""
+    if landscape is not None:
+        yield from planes.surface(objective, planes.coordinate_plane(), landscape.window, cancel, (65, 129))
+        return
+    plane = planes.principal_plane(paths)
+    coordinates = np.concatenate([plane.project(path)[0] for path in paths])
+    yield from planes.surface(objective, plane, _window(coordinates), cancel)
+
+
+def _window(coordinates: Array) -> Window:
+    """A window around points with room on all sides, neither side less than half of the other."""
+    low, high = coordinates.min(0), coordinates.max(0)
+    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-3)
+    half = np.maximum(half, half.max() / 2) * 1.2
+    return (centre[0] - half[0], centre[0] + half[0], centre[1] - half[1], centre[1] + half[1])
+
+
+class Contours(pg.GraphicsObject):
+    """Bands of the loss between log-spaced levels, each a shade lighter or darker, with a hairline between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bands: list[tuple[QPainterPath, QColor]] = []
+        self._edges: list[QPolygonF] = []
+        self._edge = pen("#000000", 1)
+        self._bounds = QRectF()
+
+    def clear(self) -> None:
+        self.prepareGeometryChange()
+        self._bands, self._edges, self._bounds = [], [], QRectF()
+        self.update()
+
+    def show_surface(self, surface: Surface, theme: themes.Theme) -> None:
+        """Contour a surface; the lowest band is the most strongly coloured."""
+        self.prepareGeometryChange()
+        values = np.where(np.isfinite(surface.values), surface.values, np.nanmax(surface.values, initial=1.0))
+        levels = contour_levels(values)
+        generator = contourpy.contour_generator(
+            surface.xs,
+            surface.ys,
+            values,
+            fill_type=contourpy.FillType.OuterOffset,
+            line_type=contourpy.LineType.Separate,
+        )
+        low, high = (
+            QColor(c) for c in (("#31506b", theme.panel) if theme.name == "dark" else ("#a9c4dc", theme.panel))
+        )
+        self._bands, self._edges = [], []
+        for i, (lower, upper) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+            share = i / max(len(levels) - 2, 1)
+            filled: Any = generator.filled(lower, upper)
+            self._bands.append((_band(filled), _mixed(low, high, share)))
+            if i:
+                edges: Any = generator.lines(lower)
+                self._edges += [pg.functions.arrayToQPolygonF(line[:, 0], line[:, 1]) for line in edges]
+        self._edge = pen(theme.muted, 0.7, alpha=0.45)
+        left, right, bottom, top = surface.window
+        self._bounds = QRectF(left, bottom, right - left, top - bottom)
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def paint(self, painter: QPainter, *_: Any) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(pg.mkPen(None))
+        for path, colour in self._bands:
+            painter.setBrush(colour)
+            painter.drawPath(path)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(pg.mkBrush(None))
+        painter.setPen(self._edge)
+        for polygon in self._edges:
+            painter.drawPolyline(polygon)
+
+
+def contour_levels(values: Array) -> Array:
+    """Levels from the lowest to the highest value, evenly spaced in log(h − h₀) with h₀ just below the lowest."""
+    low, high = float(values.min()), float(values.max())
+    if not high > low:
+        return np.array([low, low + max(abs(low), 1.0)])
+    ground = min(low, 0.0)
+    lifted = max(low - ground, 1e-4 * (high - ground))
+    inner = ground + np.geomspace(lifted, high - ground, _LEVELS + 1)
+    inner[0], inner[-1] = min(low, inner[0]), high
+    return np.unique(inner)
+
+
+def _band(filled: Any) -> QPainterPath:
+    """contourpy's polygons with holes as one path."""
+    path = QPainterPath()
+    for points, offsets in zip(*filled, strict=True):
+        for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points[start:end]]))
+    return path
+
+
+def _mixed(first: QColor, second: QColor, share: float) -> QColor:
+    parts = ((a, b) for a, b in zip(first.getRgbF()[:3], second.getRgbF()[:3], strict=True))
+    return QColor.fromRgbF(*(a + share * (b - a) for a, b in parts))

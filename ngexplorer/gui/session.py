@@ -1,0 +1,278 @@
+"""The single model behind every view: the set-up, the race and its runs, what is shown, and one current time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.worker import Analyst, Racer
+from ngexplorer.runs.experiment import Experiment
+from ngexplorer.runs.export import write_csv
+from ngexplorer.runs.history import History
+from ngexplorer.runs.race import Race, Run
+from ngexplorer.settings import SettingError
+
+# A set-up that is being typed is loaded once it has rested so long, milliseconds.
+_REST = 250
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A run as every view shows it."""
+
+    run: Run
+    contender: int
+    """Its place in the set-up."""
+    colour: str
+    style: Qt.PenStyle
+
+    @property
+    def history(self) -> History:
+        return self.run.history
+
+    @property
+    def label(self) -> str:
+        return self.run.label
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a person should know; `detail` is one click away."""
+
+    message: str
+    detail: str = ""
+    error: bool = True
+
+
+class Session(QObject):
+    """Views read this and nothing else, and pull from the histories of `runs`; nothing here runs per step."""
+
+    experiment_changed = Signal()
+    race_changed = Signal()
+    """A new race, or a changed colour or label."""
+    state_changed = Signal(str)
+    time_changed = Signal()
+    shown_changed = Signal()
+    theme_changed = Signal()
+    noticed = Signal(object)
+    setting_refused = Signal(str, str)
+    """Path and reason of a setting that cannot be; the path is empty once all is well."""
+
+    def __init__(self, experiment: Experiment, theme: themes.Theme) -> None:
+        super().__init__()
+        self.experiment = experiment
+        self.theme = theme
+        self.race: Race | None = None
+        self.runs: list[Shown] = []
+        self.time: int | None = None
+        """The step that every view shows; None is the latest, live."""
+        self.stale = False
+        """Whether the set-up has changed in a way that only a reset applies."""
+        self.generation = 0
+        """Grows with each new race, so that a view knows to forget the last one."""
+        self._hidden: set[int] = set()
+        self._loading: Experiment | None = None
+        self._loaded: Experiment | None = None
+        self.racer = Racer()
+        self.analyst = Analyst()
+        self.racer.race_loaded.connect(self._race_loaded)
+        self.racer.load_failed.connect(self.setting_refused)
+        self.racer.run_ended.connect(self._run_ended)
+        self.racer.state_changed.connect(self.state_changed)
+        for worker in (self.racer, self.analyst):
+            worker.broke.connect(lambda message, detail: self.noticed.emit(Notice(message, detail)))
+        self._rest = QTimer(self, singleShot=True, interval=_REST)
+        self._rest.timeout.connect(self.reset)
+
+    def open(self) -> None:
+        """Start the threads and load the set-up."""
+        self.racer.start()
+        self.analyst.start()
+        self.reset()
+
+    def close(self) -> None:
+        """Ask both threads to end."""
+        self._rest.stop()
+        self.racer.close()
+        self.analyst.close()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Wait for the threads; whether both have ended."""
+        return self.racer.wait(milliseconds) and self.analyst.wait(milliseconds)
+
+    # The race.
+
+    @property
+    def state(self) -> str:
+        return self.racer.state
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no step has been taken yet."""
+        return self.race is None or (self.state != "running" and all(run.step == 0 for run in self.race.runs))
+
+    def toggle(self) -> None:
+        """Start, or pause."""
+        if self.state == "running":
+            self.racer.pause()
+        else:
+            self.racer.begin()
+
+    def reset(self) -> None:
+        """A new race from the set-up as it now is."""
+        self._rest.stop()
+        self._loading = self.experiment
+        self.racer.load(self.experiment)
+
+    # The set-up.
+
+    def change(self, experiment: Experiment) -> None:
+        """Take a new set-up. What can be is applied to the running race; for the rest a reset is needed."""
+        before, self.experiment = self.experiment, experiment
+        if experiment != before:
+            self.experiment_changed.emit()
+        if self.untouched:
+            self._rest.start()
+            return
+        assert self._loaded is not None
+        self._apply_live(before, experiment)
+        self.stale = _structure(experiment) != _structure(self._loaded)
+        self._dress()
+
+    def open_experiment(self, experiment: Experiment) -> None:
+        """Replace the set-up and the race."""
+        self.experiment = experiment
+        self.experiment_changed.emit()
+        self.reset()
+
+    def _apply_live(self, before: Experiment, after: Experiment) -> None:
+        if after.steps != before.steps:
+            self.racer.set_steps(after.steps)
+        if after.turns != before.turns:
+            self.racer.set_turns(after.turns)
+        if len(before.runs) != len(after.runs):
+            return
+        for number, shown in enumerate(self.runs):
+            if shown.contender >= len(after.runs):
+                continue
+            old, new = (msgspec.to_builtins(e.runs[shown.contender].optimizer) for e in (before, after))
+            for path, value in _edits(old, new):
+                self.racer.edit(number, path, value)
+
+    def _race_loaded(self, race: Race) -> None:
+        if self._loading is None:
+            return
+        self._loaded, self.race = self._loading, race
+        self.stale = _structure(self.experiment) != _structure(self._loaded)
+        self.time = None
+        self._hidden.clear()
+        self.generation += 1
+        self.setting_refused.emit("", "")
+        self._dress()
+        for run in race.runs:
+            if run.state == "failed":
+                self._run_ended(run)
+
+    def _dress(self) -> None:
+        """Give every run the colour, line style and label of its place in the set-up."""
+        assert self.race is not None
+        assert self._loaded is not None
+        same = len(self.experiment.runs) == len(self._loaded.runs)
+        source = self.experiment if same else self._loaded
+        names = [contender.optimizer.name for contender in source.runs]
+        colours = themes.colours(names, [contender.colour for contender in source.runs])
+        labels = source.labels()
+        racing = [i for i, contender in enumerate(self._loaded.runs) if contender.enabled]
+        self.runs = []
+        for run, i in zip(self.race.runs, racing, strict=True):
+            run.label = run.history.label = labels[i]
+            self.runs.append(Shown(run, i, colours[i], themes.STYLES[i % len(themes.STYLES)]))
+        self.race_changed.emit()
+
+    def _run_ended(self, run: Run) -> None:
+        for event in run.history.events:
+            if event.kind in ("failed", "diverged"):
+                self.noticed.emit(Notice(f"{run.label} {_ending(event.kind, event.message)}", event.detail))
+
+    # What is shown.
+
+    def is_hidden(self, number: int) -> bool:
+        return number in self._hidden
+
+    def set_hidden(self, number: int, hidden: bool) -> None:
+        """Show or hide a run in every plot."""
+        (self._hidden.add if hidden else self._hidden.discard)(number)
+        self.shown_changed.emit()
+
+    @property
+    def visible(self) -> list[Shown]:
+        return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
+
+    @property
+    def latest(self) -> int:
+        """The furthest step of any run."""
+        return max((shown.run.step for shown in self.runs), default=0)
+
+    def step_of(self, shown: Shown) -> int:
+        """The step of a run that is shown now: the current time, or its last step if it has not come so far."""
+        return shown.run.step if self.time is None else min(self.time, shown.run.step)
+
+    def set_time(self, step: int | None) -> None:
+        """Scrub to a step; None follows the latest."""
+        if step != self.time:
+            self.time = step
+            self.time_changed.emit()
+
+    def set_theme(self, theme: themes.Theme) -> None:
+        """Change the appearance."""
+        self.theme = theme
+        self.theme_changed.emit()
+
+    def export_csv(self, path: str | Path) -> bool:
+        """Write every run to a CSV; tells of a failure, and returns whether it went well."""
+        try:
+            write_csv([shown.history for shown in self.runs], path)
+        except OSError as error:
+            self.noticed.emit(Notice(str(error)))
+            return False
+        rows = sum(len(shown.history) for shown in self.runs)
+        self.noticed.emit(Notice(f"Exported {rows:,} rows to {path}", error=False))
+        return True
+
+    def refuse(self, error: SettingError) -> None:
+        """Say beside the field what cannot be."""
+        self.setting_refused.emit(error.path, error.reason)
+
+
+def _ending(kind: str, message: str) -> str:
+    return message if kind == "diverged" else f"failed: {message}"
+
+
+def _structure(experiment: Experiment) -> Any:
+    """What of a set-up only a new race can apply: all but the names, colours, settings of parts, steps and turns."""
+    raw = msgspec.to_builtins(experiment)
+    for key in ("title", "steps", "turns"):
+        raw.pop(key)
+    for run in raw["runs"]:
+        run.pop("label")
+        run.pop("colour")
+        optimizer = run["optimizer"]
+        run["optimizer"] = {k: v["name"] for k, v in optimizer.items() if isinstance(v, dict)}
+    return raw
+
+
+def _edits(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The settings of an optimizer that differ, where its parts are the same ones."""
+    found = []
+    for key, value in new.items():
+        if isinstance(value, dict):
+            if value["name"] == old[key]["name"]:
+                found += [(f"{key}.{inner}", v) for inner, v in value.items() if v != old[key][inner]]
+        elif value != old[key]:
+            found.append((key, value))
+    return found

@@ -1,0 +1,64 @@
+"""Which data, model and loss go together, and what they become."""
+
+import pytest
+import torch
+
+from ngexplorer.objectives.assembly import assemble, devices
+from ngexplorer.objectives.datasets import BreastCancer, Digits, TwoMoons
+from ngexplorer.objectives.landscapes import Rosenbrock
+from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
+from ngexplorer.objectives.models import MLP, LandscapeModel, Linear
+from ngexplorer.settings import SettingError
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "loss", "parameters"),
+    [
+        (Digits(), MLP(), SoftmaxCrossEntropy(), 64 * 16 + 16 + 16 * 10 + 10),
+        (Digits(), Linear(), SquaredError(), 64 * 10 + 10),
+        (BreastCancer(), Linear(), BernoulliLogits(), 31),
+        (BreastCancer(), Linear(), SoftmaxCrossEntropy(), 62),
+        (BreastCancer(), Linear(bias=False), SquaredError(), 30),
+        (TwoMoons(), MLP(hidden=(4,)), BernoulliLogits(), 17),
+        (Rosenbrock(), LandscapeModel(), SquaredError(), 2),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parts_that_go_together_make_an_objective(data, model, loss, parameters, dtype):
+    objective = assemble(data, model, loss, dtype=dtype, weight_decay=0.1)
+    assert objective.parameters == parameters
+    assert objective.dtype == getattr(torch, dtype)
+    assert torch.isfinite(objective.value(objective.initial_parameters))
+    assert objective.weight_decay == 0.1
+    if not data.landscape:
+        assert torch.isfinite(objective.validation.value(objective.initial_parameters))
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "loss", "path", "reason"),
+    [
+        (Digits(), MLP(), BernoulliLogits(), "loss", "needs two classes; there are 10"),
+        (Rosenbrock(), LandscapeModel(), SoftmaxCrossEntropy(), "loss", "needs classes"),
+        (Rosenbrock(), LandscapeModel(), BernoulliLogits(), "loss", "needs yes-or-no targets"),
+        (Rosenbrock(), MLP(), SquaredError(), "model", "brings its own residuals"),
+        (Rosenbrock(), Linear(), SquaredError(), "model", "brings its own residuals"),
+        (Digits(), LandscapeModel(), SoftmaxCrossEntropy(), "model", "needs a network"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused_by_name(data, model, loss, path, reason):
+    with pytest.raises(SettingError, match=reason) as caught:
+        assemble(data, model, loss)
+    assert caught.value.path == path
+
+
+def test_a_device_that_is_not_here_is_refused_with_those_that_are():
+    with pytest.raises(SettingError, match=r"device: 'cuda:99' is not on this machine \(there are: cpu"):
+        assemble(TwoMoons(), MLP(), BernoulliLogits(), device="cuda:99")
+    assert devices()[0] == "cpu"
+
+
+def test_the_seed_draws_the_weights_and_nothing_else():
+    first, again, other = (assemble(TwoMoons(), MLP(), BernoulliLogits(), seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.initial_parameters, again.initial_parameters)
+    assert not torch.equal(first.initial_parameters, other.initial_parameters)
+    assert torch.equal(first.inputs, other.inputs)
