@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import reprlib
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -68,9 +67,15 @@ def _explain(message: str, raw: Any, kind: Any, path: str) -> str:
         bound = re.sub(r", got `.*`", "", match[2]).replace(">=", "≥").replace("<=", "≤")
         bound = re.sub(r"\.0\b", "", bound)
         pattern = re.sub(r" matching regex .*", " such as #56B4E9", bound)
-        return f"{reprlib.repr(value)} is not accepted; {wanted}{pattern} is needed"
+        return f"{_shown(value)} is not accepted; {wanted}{pattern} is needed"
     # A record's own check, which speaks for itself.
     return message
+
+
+def _shown(value: Any) -> str:
+    """A value as a part of one readable line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def tags(kind: Any) -> list[str]:

@@ -77,6 +77,15 @@ def _completed(axis: Array, before: list[Array]) -> Array:
     raise ValueError("a plane needs at least two parameters")
 
 
+def window_around(points: Array, aspect: float, margin: float) -> Window:
+    """The smallest window of width = aspect · height that holds the points (T, 2) with that share of room around."""
+    low, high = points.min(0), points.max(0)
+    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6) * (1 + margin)
+    half = np.maximum(half, (half[1] * aspect, half[0] / aspect))
+    left, right = float(centre[0] - half[0]), float(centre[0] + half[0])
+    return (left, right, float(centre[1] - half[1]), float(centre[1] + half[1]))
+
+
 @dataclass(frozen=True)
 class Surface:
     """The loss h on a grid of the plane: values[j, i] at (xs[i], ys[j])."""

@@ -6,11 +6,11 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from types import TracebackType
 
-from PySide6.QtCore import QDeadlineTimer, QEventLoop
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
@@ -48,7 +48,9 @@ def explore(path: Path) -> int:
     report_exceptions(session)
     window.show()
     session.open()
-    return application.exec()
+    status = application.exec()
+    _take_down(window)
+    return status
 
 
 def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
@@ -65,11 +67,11 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     session.setting_refused.connect(lambda where, reason: reason and refused.append(SettingError(where, reason)))
     session.open()
     session.racer.begin()
-    while not refused and not (session.state == "finished" and window.trajectory.settled):
-        application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, QDeadlineTimer(50))
-    _settle(application, 0.4)
+    _wait(lambda: bool(refused) or (session.state == "finished" and window.trajectory.settled))
+    window.settle()
     picture = window.grab()
     window.close()
+    _take_down(window)
     if refused:
         raise refused[0]
     # Qt chooses the format by the name, so the unfinished file has to end the same way.
@@ -80,11 +82,19 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     os.replace(unfinished, path)
 
 
-def _settle(application: QApplication, seconds: float) -> None:
-    """Let pulls and paints that are due happen."""
-    until = monotonic() + seconds
-    while monotonic() < until:
-        application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, QDeadlineTimer(20))
+def _take_down(window: MainWindow) -> None:
+    """Delete the window while Qt is whole: at the interpreter's exit its scenes would go in no order, and crash."""
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    """Let events happen until `done`, asking now and then; asleep in between, so that the threads get on."""
+    loop = QEventLoop()
+    timer = QTimer(interval=20)
+    timer.timeout.connect(lambda: done() and loop.quit())
+    timer.start()
+    loop.exec()
 
 
 def report_exceptions(session: Session) -> None:

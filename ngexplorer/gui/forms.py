@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEd
 from ngexplorer.gui import theme
 from ngexplorer.settings import members
 
+_LABEL_WIDTH = 88
+
 Refusal = Callable[[str, Any], str | None]
 """(path, record type or choice) → why it cannot be chosen now, or None."""
 
@@ -134,22 +136,28 @@ class RecordForm(QWidget):
 
     def _add(self, name: str, declared: Any) -> None:
         full = f"{self.path}.{name}" if self.path else name
-        kind, description = _unwrapped(declared)
+        kind, title, description = _unwrapped(declared)
         editor, setter = self._editor(kind, full)
-        title = name.replace("_", " ").capitalize()
+        title = title or name.replace("_", " ").capitalize()
         if description:
             editor.setToolTip(description)
         editor.setAccessibleName(title)
         field = Field(editor)
         self._fields[name] = field
         self._setters[name] = setter
+        self.add_row(title, field)
+        if isinstance(editor, PartForm):
+            self._layout.addRow(editor.settings)
+
+    def add_row(self, title: str, widget: QWidget) -> None:
+        """Put a labelled widget below."""
         label = QLabel(title)
         label.setObjectName("muted")
-        label.setToolTip(description)
-        label.setMinimumWidth(84)
+        label.setToolTip(widget.toolTip())
+        label.setFixedWidth(_LABEL_WIDTH)
         label.setContentsMargins(0, 5, 0, 0)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._layout.addRow(label, field)
+        self._layout.addRow(label, widget)
 
     def _editor(self, kind: Any, path: str) -> tuple[QWidget, Callable[[Any], None]]:
         if get_origin(kind) is Literal:
@@ -158,6 +166,7 @@ class RecordForm(QWidget):
             return choice, choice.show_value
         if kind is bool:
             box = QCheckBox()
+            box.setMinimumHeight(26)
             box.clicked.connect(lambda on: self.changed.emit(path, on))
             return box, box.setChecked
         if members(kind):
@@ -189,11 +198,15 @@ class PartForm(QWidget):
         for i, k in enumerate(self._kinds):
             self.choice.setItemData(i, " ".join((k.__doc__ or "").split()), Qt.ItemDataRole.ToolTipRole)
         self.choice.picked.connect(self._picked)
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(theme.GRID // 2)
-        self._layout.addWidget(self.choice)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.choice)
         self.setFocusProxy(self.choice)
+        self.settings = QWidget()
+        """Where the chosen record's settings are; whoever lays out this form gives it a row of its own."""
+        self.settings.hide()
+        self._below = QVBoxLayout(self.settings)
+        self._below.setContentsMargins(0, 0, 0, theme.GRID // 2)
 
     def setAccessibleName(self, name: str) -> None:
         super().setAccessibleName(name)
@@ -206,12 +219,12 @@ class PartForm(QWidget):
         kind = next(k for k in self._kinds if k.__struct_config__.tag == raw["name"])
         if self._form is None or self._form.kind is not kind:
             if self._form is not None:
-                self._layout.removeWidget(self._form)
+                self._below.removeWidget(self._form)
                 self._form.deleteLater()
             self._form = RecordForm(kind, self._path, refusal=self._refusal)
             self._form.changed.connect(self.changed)
-            self._form.setVisible(not self._form.empty)
-            self._layout.addWidget(self._form)
+            self._below.addWidget(self._form)
+            self.settings.setVisible(not self._form.empty)
         self._form.show_values(raw)
 
     def mark(self, path: str, reason: str) -> bool:
@@ -222,13 +235,14 @@ class PartForm(QWidget):
         self.changed.emit(self._path, {"name": name})
 
 
-def _unwrapped(declared: Any) -> tuple[Any, str]:
-    """A declared type without its bounds, and its description."""
-    description = ""
+def _unwrapped(declared: Any) -> tuple[Any, str, str]:
+    """A declared type without its bounds, its title and its description (empty where it has none)."""
+    title = description = ""
     while get_origin(declared) is Annotated:
         declared, *metas = get_args(declared)
+        title = next((m.title for m in metas if m.title), title)
         description = next((m.description for m in metas if m.description), description)
-    return declared, description
+    return declared, title, description
 
 
 def _show(line: QLineEdit, value: Any) -> None:

@@ -102,8 +102,8 @@ class MainWindow(QMainWindow):
         column.addWidget(self.timeline)
         column.addWidget(self.table)
         bottom.setMinimumHeight(110)
-        self.setup.setMinimumWidth(272)
-        upper = _split(Qt.Orientation.Horizontal, self.setup, plots, sizes=(300, 1280))
+        self.setup.setMinimumWidth(288)
+        upper = _split(Qt.Orientation.Horizontal, self.setup, plots, sizes=(320, 1260))
         upper.setStretchFactor(0, 0)
         upper.setStretchFactor(1, 1)
         whole = _split(Qt.Orientation.Vertical, upper, bottom, sizes=(700, 200))
@@ -214,6 +214,14 @@ class MainWindow(QMainWindow):
             self._show_numbers()
         self._frame_seconds += 0.1 * (perf_counter() - began - self._frame_seconds)
 
+    def settle(self) -> None:
+        """Draw everything as it now is, whatever the budget."""
+        for view in self.views:
+            view.pull()
+        self.timeline.pull()
+        self.table.pull()
+        self._show_numbers()
+
     def _show_numbers(self) -> None:
         session = self.session
         steps = sum(shown.run.step for shown in session.runs)
@@ -237,8 +245,6 @@ class MainWindow(QMainWindow):
         race = self.race_actions["race"]
         race.setText("Pause" if running else "Race")
         self.buttons["race"].setText("Pause" if running else "Race")
-        colour = session.theme.on_accent if race.isEnabled() else session.theme.muted
-        self.buttons["race"].setIcon(themes.icon("pause" if running else "play", colour))
         live = session.race is not None and bool(session.race.live)
         able = {
             "race": live and state != "loading",
@@ -249,6 +255,8 @@ class MainWindow(QMainWindow):
         for key, enabled in able.items():
             self.race_actions[key].setEnabled(enabled)
             self.buttons[key].setEnabled(enabled)
+        colour = session.theme.on_accent if race.isEnabled() else session.theme.muted
+        self.buttons["race"].setIcon(themes.icon("pause" if running else "play", colour))
         self.export_action.setEnabled(bool(session.runs))
         if state != "running":
             self.table.pull()

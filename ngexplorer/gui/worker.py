@@ -1,5 +1,6 @@
-"""The two long-lived threads beside the window: the racer, which takes the steps, and the analyst, which answers
-questions about them. Both are told what to do through a queue and tell the window through signals, none of them per step.
+"""The two long-lived threads beside the window: the racer takes the steps, the analyst answers questions about them.
+
+Both are told what to do through a queue and tell the window through signals, none of them per step.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from PySide6.QtCore import QThread, Signal
 
 from ngexplorer.cancellation import Cancel, Cancelled
@@ -239,6 +241,8 @@ class Analyst(QThread):
             self._changed.notify()
 
     def run(self) -> None:
+        # Two torch threads beside the racer's would spin for the same cores.
+        torch.set_num_threads(1)
         while True:
             with self._changed:
                 self._working = False

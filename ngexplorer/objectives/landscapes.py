@@ -58,8 +58,8 @@ class Rosenbrock(Landscape, frozen=True, kw_only=True, tag="rosenbrock"):
     window: ClassVar[tuple[float, float, float, float]] = (-1.8, 1.6, -0.6, 2.2)
     minimum: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
-    x: Annotated[Coordinate, Meta(description="Start, first parameter")] = -1.2
-    y: Annotated[Coordinate, Meta(description="Start, second parameter")] = 1.0
+    x: Annotated[Coordinate, Meta(title="Start x", description="First parameter at the start")] = -1.2
+    y: Annotated[Coordinate, Meta(title="Start y", description="Second parameter at the start")] = 1.0
 
     def start_point(self) -> tuple[float, float]:
         return (self.x, self.y)

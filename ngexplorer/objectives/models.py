@@ -73,4 +73,4 @@ class MLP(Model, frozen=True, kw_only=True, tag="mlp"):
 class LandscapeModel(Model, frozen=True, kw_only=True, tag="landscape"):
     """The residual map that a landscape brings with it; it has no settings of its own."""
 
-    title: ClassVar[str] = "The landscape's residuals"
+    title: ClassVar[str] = "Its own residuals"

@@ -57,8 +57,8 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         inner = raw
         *parents, last = path.split(".")
         for name in parents:
-            inner = inner.get(name, {}) if isinstance(inner, dict) else {}
-        if last not in inner:
+            inner = inner.get(name) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or last not in inner:
             raise SettingError(path, f"{self.name} has no such setting")
         inner[last] = value
         changed: Optimizer = convert(raw, Optimizer)

@@ -34,17 +34,20 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Everything that decides what a race does. Raises ValueError for parts that do not go together."""
 
     title: str = "Untitled"
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Draws the initial weights")] = 0
-    steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps of each run")] = 100
-    turns: Annotated[
-        Literal["steps", "seconds"], Meta(description="Who is next: fewest steps, or least seconds of compute")
-    ] = "steps"
-    device: Annotated[str, Meta(description="Where it is computed")] = "cpu"
-    dtype: Annotated[Literal["float32", "float64"], Meta(description="Precision of every number")] = "float64"
-    weight_decay: Annotated[float, Meta(ge=0, le=1e6, description="η of ½η‖θ‖², in the loss and every matrix")] = 0.0
     data: AnyData
     model: AnyModel
     loss: AnyLoss
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6, description="η of ½η‖θ‖², in the loss and every matrix")] = 0.0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Draws the initial weights")] = 0
+    steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps of each run")] = 100
+    turns: Annotated[
+        Literal["steps", "seconds"],
+        Meta(title="Take turns by", description="Who is next: fewest steps taken, or least seconds of compute"),
+    ] = "steps"
+    device: Annotated[str, Meta(description="Where it is computed")] = "cpu"
+    dtype: Annotated[Literal["float32", "float64"], Meta(title="Precision", description="Type of every number")] = (
+        "float64"
+    )
     runs: Annotated[tuple[Contender, ...], Meta(max_length=64)] = ()
 
     def labels(self) -> list[str]:
@@ -103,7 +106,7 @@ def parse(text: str, where: str) -> Experiment:
 def read(path: str | Path) -> Experiment:
     """An experiment from a TOML file; raises SettingError with one line that says what is wrong where."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text"
         raise SettingError(str(path), f"cannot be read: {reason}") from None
@@ -130,9 +133,9 @@ def to_toml(experiment: Experiment) -> str:
             entry["enabled"] = False
         runs.append(entry | catalog.settings_of(contender.optimizer))
     document = tomlkit.document()
-    for key, value in raw.items():
-        if key != "runs":
-            document[key] = value
+    raw.pop("runs")
+    for key in sorted(raw, key=lambda key: isinstance(raw[key], dict)):  # TOML has tables after plain values
+        document[key] = raw[key]
     tables = tomlkit.aot()
     for entry in runs:
         table = tomlkit.table()

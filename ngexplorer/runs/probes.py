@@ -32,36 +32,44 @@ class SpectrumProbe:
     """Eigenvalues of the matrix each second-order run uses, and of the Hessian beside it, for at most `share` of the
     race's compute.
 
-    Every run gets its first spectrum with its first step. Afterwards the run with the fewest is served whenever the
-    budget allows. The matrix at a point is the one its step was solved with, so only what is missing is built.
+    They are taken in rounds, one spectrum a run and all at the same step where turns are fair by steps, so that they
+    can be compared. The first round comes with the first step, each later one once the budget allows for it. The
+    matrix at a point is the one its step was solved with, so only what is missing is built.
     """
 
     def __init__(self, share: float = 0.2) -> None:
         self.share = share
         self.seconds = 0.0
         self.compute = 0.0
-        self._counts: dict[int, int] = {}
+        self._racing: set[int] = set()
+        self._served: set[int] = set()
+        self._from = 0
+        self._furthest = -1
         self._cost = 0.0
-        self._start: dict[type[Curvature], tuple[Tensor, NDArray[Any]]] = {}
+        self._known: list[tuple[type[Curvature], Tensor, NDArray[Any]]] = []
 
-    def step_taken(self, seconds: float) -> None:
-        """Tell of a step's compute, from which the budget grows."""
-        self.compute += seconds
-
-    def due(self, run: int, optimizer: Optimizer, parameters: int) -> bool:
-        """Whether that run's spectrum should be taken at the point it just stepped from."""
-        if not optimizer.second_order or parameters > LARGEST_EXACT:
+    def enter(self, run: int, optimizer: Optimizer, parameters: int) -> None:
+        """Tell of a run as it now is: one without a matrix has no spectrum, a large one no exact one."""
+        if optimizer.second_order and parameters <= LARGEST_EXACT:
+            self._racing.add(run)
+        else:
             self.retire(run)
-            return False
-        count = self._counts.setdefault(run, 0)
-        if count == 0:
-            return True
-        affordable = self.seconds + self._cost <= self.share * self.compute
-        return affordable and count == min(self._counts.values())
 
     def retire(self, run: int) -> None:
         """Forget a run that has ended or has no matrix any more, so that the others do not wait for it."""
-        self._counts.pop(run, None)
+        self._racing.discard(run)
+
+    def due(self, run: int, step: int, seconds: float) -> bool:
+        """Whether that run's spectrum is to be taken at the step it just left, which took so many seconds."""
+        self.compute += seconds
+        if self._racing <= self._served and self.seconds + self._cost <= self.share * self.compute:
+            # From the first step that no run has left yet, so that all can be looked at there.
+            self._from = step if step > self._furthest else self._furthest + 1
+            self._served, self._cost, self._known = set(), 0.0, []
+        if run not in self._racing:
+            return False
+        self._furthest = max(self._furthest, step)
+        return run not in self._served and step >= self._from
 
     def take(self, run: int, optimizer: Optimizer, point: Point, step: int, damping: float) -> list[Spectrum]:
         """The spectra at that point."""
@@ -69,18 +77,19 @@ class SpectrumProbe:
         part: Any = optimizer.curvature
         kinds: list[type[Curvature]] = [Hessian] if part.matrix is Hessian else [part.matrix, Hessian]
         spectra = [Spectrum(step, kind.name, self._eigenvalues(point, kind), damping) for kind in kinds]
-        self._counts[run] += 1
-        self._cost = perf_counter() - began
-        self.seconds += self._cost
+        self._served.add(run)
+        cost = perf_counter() - began
+        self._cost += cost
+        self.seconds += cost
         return spectra
 
     def _eigenvalues(self, point: Point, kind: type[Curvature]) -> NDArray[Any]:
-        """All runs start at one θ, so its spectra are taken once; and F is G where z are natural parameters."""
+        """Runs that stand at one θ share its spectra (all start at one), and F is G where z are natural parameters."""
         same = GaussNewton if kind is FisherMatrix and point.objective.loss.natural else kind
-        found = self._start.get(same)
-        if found is not None and found[0] is point.theta:
-            return found[1]
+        for known, theta, eigenvalues in self._known:
+            if known is same and torch.equal(theta, point.theta):
+                return eigenvalues
         # `kind` and not `same`: the matrix the step was solved with is already built.
-        eigenvalues = matrix_at(point, kind).eigenvalues().double().cpu().numpy()
-        self._start.setdefault(same, (point.theta, eigenvalues))
-        return eigenvalues
+        found = matrix_at(point, kind).eigenvalues().double().cpu().numpy()
+        self._known.append((same, point.theta, found))
+        return found

@@ -102,9 +102,9 @@ class Run:
             if self.step >= self.steps:
                 self.state = "finished"
             if spectra is not None:
-                spectra.step_taken(step.step_seconds)
-                if spectra.due(number, stepper.optimizer, self.objective.parameters):
-                    self.history.spectra += spectra.take(number, stepper.optimizer, looked, self.step - 1, step.damping)
+                left = self.step - 1
+                if spectra.due(number, left, step.step_seconds):
+                    self.history.spectra += spectra.take(number, stepper.optimizer, looked, left, step.damping)
         except Cancelled:
             raise
         except Exception as error:
@@ -142,6 +142,9 @@ class Race:
         self.runs = runs
         self.turns = turns
         self.spectra = SpectrumProbe() if spectra else None
+        for number, run in enumerate(runs if self.spectra else []):
+            assert self.spectra is not None
+            self.spectra.enter(number, run.optimizer, run.objective.parameters)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
@@ -170,6 +173,8 @@ class Race:
     def advance_run(self, run: Run, cancel: Cancel = never) -> None:
         """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
+        if self.spectra is not None:  # an edit may have changed its matrix, and more steps may have brought it back
+            self.spectra.enter(number, run.optimizer, run.objective.parameters)
         run.advance(cancel, self.spectra, number)
         if not run.live and self.spectra is not None:
             self.spectra.retire(number)

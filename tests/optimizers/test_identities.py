@@ -1,5 +1,7 @@
 """What the theory says of whole runs: Newton on quadratics, and natural gradient as Newton on linear models."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import ngexplorer as ngx
-from ngexplorer.curvature import Hessian
 from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy
 from ngexplorer.optimizers import make
 
@@ -73,8 +74,8 @@ def test_e7_softmax_linear_regression_makes_newton_gauss_newton_and_natural_grad
 
 def test_e7_ends_with_a_hidden_layer(mlp, objective_of):
     objective = objective_of(mlp(3, 4, 1), BernoulliLogits(), cases=40, weight_decay=0.05)
-    newton, natural = (make(name, damping={"initial": 10.0}) for name in ("newton", "natural-gradient"))
-    assert (iterates(newton, objective, 1)[0] - iterates(natural, objective, 1)[0]).abs().max() > 1e-4
+    newton, natural = (make(name) for name in ("newton", "natural-gradient"))
+    assert (iterates(newton, objective, 3)[-1] - iterates(natural, objective, 3)[-1]).abs().max() > 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +108,17 @@ def test_logistic_regression_reaches_scikit_learns_optimum(name, breast_cancer):
 
 @pytest.mark.parametrize("name", SECOND_ORDER)
 def test_e8_on_an_exact_quadratic_the_ratio_is_one_and_the_damping_shrinks_by_its_factor_each_step(name, quadratic):
-    history = ngx.run(quadratic(decay := 6, weight_decay=0.1), make(name, damping={"initial": 2.0}), steps=25)
-    ratio, damping = history["reduction_ratio"][1:], history["damping"][1:]
-    told = ~np.isnan(ratio)  # NaN once changes are rounding
-    assert told[: decay + 4].all()
-    # Near the minimum the change of h loses digits to cancellation.
-    np.testing.assert_allclose(ratio[:8], 1, rtol=1e-9)
-    np.testing.assert_allclose(damping[:10], 2.0 * (2 / 3) ** np.arange(10), rtol=1e-12)
+    history = ngx.run(quadratic(6, weight_decay=0.1), make(name, damping={"initial": 2.0}), steps=25)
+    # Later the change of h loses its digits to cancellation, and the ratio with them.
+    np.testing.assert_allclose(history["reduction_ratio"][1:9], 1, rtol=1e-9)
+    np.testing.assert_allclose(history["damping"][1:11], 2.0 * (2 / 3) ** np.arange(10), rtol=1e-12)
+
+
+def test_at_the_minimum_of_a_quadratic_changes_are_rounding_and_say_nothing_of_the_model(quadratic):
+    history = ngx.run(quadratic(6), make("newton", damping={"initial": 1e-6}), steps=10)
+    assert np.isnan(history["reduction_ratio"][-3:]).all()
+    assert len(set(history["damping"][-3:])) == 1
+    assert history["outcome"][1:] == ["accepted"] * 10
 
 
 def test_e8_the_damped_models_ratio_and_both_models_closed_forms(quadratic):
@@ -141,13 +146,13 @@ def test_newton_converges_quadratically(mlp, objective_of):
     """‖g‖ → c‖g‖²: digits double until rounding."""
     objective = objective_of(mlp(3, 1), BernoulliLogits(), cases=40, weight_decay=0.05)
     norms = ngx.run(objective, make("newton", damping="none"), steps=7)["gradient_norm"][1:]
-    assert all(after < 10 * before**2 or after < 1e-13 for before, after in zip(norms[2:], norms[3:], strict=False))
+    assert all(after < 10 * before**2 or after < 1e-13 for before, after in pairwise(norms[2:]))
     assert norms[-1] < 1e-14
 
 
-def test_newton_undamped_jumps_to_a_saddle_and_is_not_stopped_there(rosenbrock_at):
-    """At x = 0 Rosenbrock's Hessian is indefinite where y > 1/200: undamped Newton has no Cholesky factor."""
-    objective = rosenbrock_at(0.0, 1.0)
+def test_undamped_newton_refuses_an_indefinite_hessian(rosenbrock_at):
+    """At x = 0 and y = 1 Rosenbrock's Hessian is diag(2 − 400y, 200)."""
+    stepper = make("newton", damping="none").start(rosenbrock_at(0.0, 1.0))
     with pytest.raises(ngx.curvature.IndefiniteError, match="lowest eigenvalue is -398"):
-        make("newton", damping="none").start(objective).step()
-    assert Hessian(objective, objective.initial_parameters).eigenvalues()[0] < 0
+        stepper.step()
+    assert stepper.point.theta.tolist() == [0.0, 1.0]

@@ -49,9 +49,7 @@ class SetupPanel(QFrame):
         self.device.picked.connect(lambda value: self._changed("device", value))
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where it is computed")
-        device_label = QLabel("Device")
-        device_label.setObjectName("muted")
-        self.form.layout().insertRow(2, device_label, self.device)
+        self.form.add_row("Device", self.device)
 
         self.hint = QLabel("The set-up has changed. Reset (Ctrl+R) starts a race with it.")
         self.hint.setObjectName("hint")
@@ -158,7 +156,7 @@ class SetupPanel(QFrame):
         self._try()
 
     def _make_legal(self) -> None:
-        """After another data set was chosen: the first model and loss that go with it, where the present ones do not."""
+        """After another data set was chosen: a model and loss that go with it, where the present ones do not."""
         for path, kinds in (("model", members(assembly.AnyModel)), ("loss", members(AnyLoss))):
             current = next(k for k in kinds if k.__struct_config__.tag == self.raw[path]["name"])
             legal = [kind for kind in kinds if self._refusal(path, kind) is None]
@@ -327,7 +325,8 @@ def _parts_line(optimizer: dict[str, Any]) -> str:
     if damping["name"] != "none":
         short = {"levenberg-marquardt": "LM"}.get(damping["name"], damping["name"])
         words.append(f"λ {short} {damping.get('initial', damping.get('value')):g}")
-    words.append(f"α {optimizer['learning_rate']:g}")
+    if optimizer["learning_rate"] != 1:
+        words.append(f"α {optimizer['learning_rate']:g}")
     momentum = optimizer["momentum"]
     if momentum["name"] != "none":
         words.append(f"μ {momentum.get('coefficient', momentum.get('decay')):g}")

@@ -30,10 +30,10 @@ def compact(value: float) -> str:
 
 
 class Axis(pg.AxisItem):
-    """Tick labels in the interface's typeface; on a log axis whole decades only."""
+    """True minus signs; on a log axis whole decades, and 2 and 5 between them where fewer than two are in sight."""
 
     def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
-        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else "" for v in values]
+        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else f"{10.0**v:.3g}" for v in values]
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
         return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
@@ -43,7 +43,12 @@ class Axis(pg.AxisItem):
             return super().tickValues(low, high, size)
         first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
         step = max(1, math.ceil((last - first + 1) / max(size / 40, 1)))
-        return [(step, [float(v) for v in range(first, last + 1) if v % step == 0])]
+        decades = [float(v) for v in range(first, last + 1) if v % step == 0]
+        if high - low >= 2:
+            return [(step, decades)]
+        between = [k + math.log10(m) for k in range(math.floor(low), math.ceil(high)) for m in (2, 3, 5, 7)]
+        wanted = between if high - low < 0.8 else [v for v in between if round(10 ** (v % 1)) in (2, 5)]
+        return [(1.0, decades), (0.3, [v for v in wanted if low <= v <= high])]
 
 
 class Frame(pg.PlotWidget):
@@ -83,7 +88,15 @@ class Frame(pg.PlotWidget):
         """Label the y axis as powers of ten; what is drawn is already logarithms."""
         self.item.getAxis("left").setLogMode(y=y)
 
-    def fit(self, left: float, right: float, low: float, high: float, *, square: bool = False) -> None:
+    def fill(self, left: float, right: float, low: float, high: float, *, square: bool) -> None:
+        """Show that window to the edges (square: a unit as long on both axes), unless a person has chosen another."""
+        if self.free or self._window == (left, right, low, high):
+            return
+        self._window = (left, right, low, high)
+        self.view.setAspectLocked(square)
+        self.view.setRange(xRange=(left, right), yRange=(low, high), padding=0)
+
+    def fit(self, left: float, right: float, low: float, high: float) -> None:
         """Show that window, with room to grow, unless a person has chosen another."""
         if self.free or not all(map(math.isfinite, (left, right, low, high))):
             return
@@ -94,11 +107,10 @@ class Frame(pg.PlotWidget):
         grown = self._window is not None
         self._window = (
             left - 0.02 * width,
-            right + (0.25 if grown and not square else 0.02) * width,
+            right + (0.25 if grown else 0.02) * width,
             low - 0.06 * height,
             high + 0.06 * height,
         )
-        self.view.setAspectLocked(square)
         self.view.setRange(xRange=self._window[:2], yRange=self._window[2:], padding=0)
 
     def release(self) -> None:

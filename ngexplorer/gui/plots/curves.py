@@ -73,7 +73,9 @@ class CurvesView(View):
         bounds = self.lines.boundingRect()
         if lines and not bounds.isNull():
             right = max(bounds.right(), 1.0 if self.axis.currentIndex() == 0 else 1e-3)
-            self.frame.fit(0.0, right, bounds.top(), bounds.bottom())
+            # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
+            low = max(bounds.top(), bounds.bottom() - 16) if self.log.isChecked() else bounds.top()
+            self.frame.fit(0.0, right, low, bounds.bottom())
         self.say(self._why_empty(runs))
         self._subtitle()
 

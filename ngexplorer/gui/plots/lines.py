@@ -11,18 +11,25 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPen, QPolygonF
 
+from ngexplorer.gui import theme as themes
+
 Array = NDArray[np.float64]
+
+_DOT = 3.5
+"""The radius of a dot, pixels."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A polyline in plot coordinates (logarithms already taken); NaN breaks it. `dots` marks single places on it."""
+    """A polyline in plot coordinates (logarithms already taken); NaN breaks it."""
 
     x: Array
     y: Array
     pen: QPen
     dots: Array | None = None
-    """(K, 2)"""
+    """Places on it to mark, (K, 2)."""
+    label: str = ""
+    """Written above its last point, ending there."""
 
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
@@ -53,13 +60,15 @@ class Lines(pg.GraphicsObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: list[tuple[list[QPolygonF], QPen, list[QPointF]]] = []
+        self._lines: list[Line] = []
+        self._polygons: list[list[QPolygonF]] = []
         self._bounds = QRectF()
 
     def show_lines(self, lines: list[Line]) -> None:
         """Replace what is drawn."""
         self.prepareGeometryChange()
-        self._lines = [(_polygons(line), line.pen, _points(line.dots)) for line in lines]
+        self._lines = lines
+        self._polygons = [_polygons(line) for line in lines]
         self._bounds = _bounds(lines)
         self.update()
 
@@ -68,16 +77,26 @@ class Lines(pg.GraphicsObject):
 
     def paint(self, painter: QPainter, *_: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for polygons, line_pen, dots in self._lines:
-            painter.setPen(line_pen)
+        for line, polygons in zip(self._lines, self._polygons, strict=True):
+            painter.setPen(line.pen)
             for polygon in polygons:
                 painter.drawPolyline(polygon)
-            if dots:
-                fat = QPen(line_pen.color(), 6.5)
-                fat.setCosmetic(True)
-                fat.setCapStyle(Qt.PenCapStyle.RoundCap)
-                painter.setPen(fat)
-                painter.drawPoints(dots)
+        # Dots and labels keep their shape whatever the scales of the axes.
+        to_screen = painter.worldTransform()
+        painter.resetTransform()
+        for line in self._lines:
+            colour = line.pen.color()
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour)
+            for point in _points(line.dots):
+                painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
+            if line.label:
+                end = to_screen.map(QPointF(line.x[-1], line.y[-1]))
+                painter.setPen(colour)
+                painter.setFont(themes.font(11))
+                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
+                painter.drawText(QRectF(end.x() - 204, end.y() - 20, 200, 18), right, line.label)
+        painter.setWorldTransform(to_screen)
 
 
 def _polygons(line: Line) -> list[QPolygonF]:

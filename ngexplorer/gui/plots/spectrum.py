@@ -1,4 +1,4 @@
-"""Spectra: the eigenvalues of the matrix each second-order run uses, and of the Hessian beside it, with the damping λ."""
+"""Spectra: eigenvalues of the matrix each second-order run uses and of the Hessian beside it, with the damping λ."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs.history import Spectrum
 from ngexplorer.runs.probes import LARGEST_EXACT
 
-_MARKS = 240
+_MARKS = 120
 """At most so many marks a spectrum: more would cover each other."""
 
 
 class SpectrumView(View):
-    """|λ_i| by rank, largest first: dots for the matrix in use, a line for the Hessian, hollow triangles where negative."""
+    """|λ_i| by rank: dots for the matrix in use, a line for the Hessian, hollow triangles where negative."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Spectrum")
-        self.used = toggle("In use", "Show the eigenvalues of the matrix each run uses, as dots", on=True)
-        self.hessian = toggle("Hessian", "Show the eigenvalues of the Hessian, as lines", on=True)
+        self.used = toggle("● In use", "Show the eigenvalues of the matrix each run uses, as dots", on=True)
+        self.hessian = toggle("— Hessian", "Show the eigenvalues of the Hessian, as lines", on=True)
         for button in (self.used, self.hessian):
             button.clicked.connect(self.invalidate)
             self.head.addWidget(button)
@@ -35,7 +35,6 @@ class SpectrumView(View):
         self.marks = pg.ScatterPlotItem(pxMode=True)
         for item in (self.lines, self.marks):
             self.frame.addItem(item, ignoreBounds=True)
-        self.damping_lines: list[pg.InfiniteLine] = []
         session.shown_changed.connect(self.invalidate)
 
     def fingerprint(self) -> Any:
@@ -48,7 +47,8 @@ class SpectrumView(View):
         spots: list[dict[str, Any]] = []
         dampings: list[tuple[Shown, float]] = []
         steps: set[int] = set()
-        ranks, magnitudes = 1, []
+        ranks = 1
+        magnitudes: list[Array] = []
         second = [shown for shown in self.session.visible if shown.run.optimizer.second_order]
         for place, shown in enumerate(second):
             step = self.session.step_of(shown)
@@ -66,34 +66,29 @@ class SpectrumView(View):
                     above = np.where(negative, np.nan, height)
                     lines.append(Line(rank, above, pen(colour, 1.2, shown.style, 0.9)))
                 if in_use:
-                    spots += _spots(rank[~negative], height[~negative], "o", 5, colour, None, place)
-                spots += _spots(rank[negative], height[negative], "t", 7, None, colour, 0)
+                    spots += _spots(rank[~negative], height[~negative], "o", 4, colour, None, place)
+                spots += _spots(rank[negative], height[negative], "t", 6, None, colour, place)
             row = shown.history.row(step + 1 if self.session.time is not None else step) if len(shown.history) else {}
             if row.get("damping", 0.0) > 0:
                 dampings.append((shown, row["damping"]))
+        if magnitudes:
+            lines += self._damping_lines(dampings, ranks)
         self.lines.show_lines(lines)
         self.marks.setData(spots)
-        self._draw_dampings(dampings if magnitudes else [])
         self._fit(ranks, magnitudes, [value for _, value in dampings])
         self.say(self._why_empty(second, bool(magnitudes)))
         self._subtitle(second, steps)
 
-    def _draw_dampings(self, dampings: list[tuple[Shown, float]]) -> None:
-        for line in self.damping_lines:
-            self.frame.removeItem(line)
-        self.damping_lines = []
+    def _damping_lines(self, dampings: list[tuple[Shown, float]], ranks: int) -> list[Line]:
+        """λ of each run, dashed across the picture; the labels stand side by side, so that none covers another."""
+        lines = []
         for i, (shown, value) in enumerate(dampings):
             shade = themes.readable(shown.colour, self.session.theme)
-            line = pg.InfiniteLine(
-                np.log10(value),
-                angle=0,
-                pen=pen(shade, 1, Qt.PenStyle.DashLine),
-                label=f"λ = {compact(value)}",
-                labelOpts={"position": 0.9 - 0.16 * (i % 5), "color": shade, "anchors": [(0.5, 1), (0.5, 1)]},
-            )
-            line.label.setFont(themes.font(11))
-            self.frame.addItem(line, ignoreBounds=True)
-            self.damping_lines.append(line)
+            dashed, y = pen(shade, 1, Qt.PenStyle.DashLine), np.log10(value)
+            label_end = (ranks + 1) * (1 - 0.18 * (i % 5))
+            lines.append(Line(np.array([0.0, ranks + 1.0]), np.array([y, y]), dashed))
+            lines.append(Line(np.array([label_end]), np.array([y]), dashed, label=f"λ = {compact(value)}"))
+        return lines
 
     def _fit(self, ranks: int, magnitudes: list[Array], dampings: list[float]) -> None:
         heights = [h for h in magnitudes if len(h)]
@@ -101,7 +96,8 @@ class SpectrumView(View):
             return
         heights.append(np.log10(np.array(dampings))) if dampings else None
         low, high = min(h.min() for h in heights), max(h.max() for h in heights)
-        self.frame.fit(0.0, ranks + 1.0, float(np.floor(low)), float(np.ceil(high)))
+        # What is ten decades below the largest is there for whoever zooms in.
+        self.frame.fit(0.0, ranks + 1.0, max(float(low), float(high) - 10), float(high))
 
     def _why_empty(self, second: list[Shown], drawn: bool) -> str:
         if drawn:
@@ -119,16 +115,17 @@ class SpectrumView(View):
         return "The first spectra come with the first step"
 
     def _subtitle(self, second: list[Shown], steps: set[int]) -> None:
-        names = sorted({_title(s) for shown in second for s in shown.history.spectra})
-        at = f"at step {min(steps)}" if len(steps) == 1 else f"at steps {min(steps)} to {max(steps)}" if steps else ""
+        at = f"step {min(steps)}" if len(steps) == 1 else f"steps {min(steps)} to {max(steps)}" if steps else ""
         counts = [
             int((s.eigenvalues < -_rounding(s)).sum())
             for shown in second
             for s in shown.history.spectra_at(self.session.step_of(shown))
             if s.matrix == "hessian"
         ]
-        negative = f"{max(counts)} negative in H" if counts and max(counts) else ""
-        self.subtitle.setText(" · ".join(part for part in (", ".join(names), at, negative) if part))
+        negative = f"▽ {max(counts)} negative" if counts and max(counts) else ""
+        self.subtitle.setText(" · ".join(part for part in (at, negative) if part))
+        names = sorted({_title(s) for shown in second for s in shown.history.spectra})
+        self.subtitle.setToolTip(f"|λ| by rank, of: {', '.join(names)}. A triangle is a negative eigenvalue.")
 
 
 def _title(spectrum: Spectrum) -> str:
@@ -142,7 +139,7 @@ def _rounding(spectrum: Spectrum) -> float:
 
 
 def _ranked(spectrum: Spectrum) -> tuple[Array, Array, Any]:
-    """Ranks from the largest eigenvalue down, log₁₀|λ|, and which are negative; without those that are zero to rounding.
+    """Ranks from the largest eigenvalue down, log₁₀|λ|, and which are negative; none that are zero to rounding.
 
     Of the positive ones only as many as can be told apart are kept; of the negative ones all that fit.
     """
@@ -155,16 +152,11 @@ def _ranked(spectrum: Spectrum) -> tuple[Array, Array, Any]:
 
 
 def _spread(indices: Any) -> Any:
-    """The first few of the indices, and of the others evenly so many that `_MARKS` are kept."""
+    """At most `_MARKS` of the indices: the first few all, the others evenly."""
     if len(indices) <= _MARKS:
         return indices
-    return indices[
-        np.unique(
-            np.geomspace(1, len(indices), 60).round().astype(int).tolist()
-            + list(np.linspace(1, len(indices), _MARKS - 60).round().astype(int))
-        )
-        - 1
-    ]
+    places = (np.geomspace(1, len(indices), _MARKS // 3), np.linspace(1, len(indices), _MARKS - _MARKS // 3))
+    return indices[np.unique(np.concatenate(places).round().astype(int)) - 1]
 
 
 def _spots(x: Array, y: Array, symbol: str, size: int, fill: Any, edge: Any, offset: int) -> list[dict[str, Any]]:

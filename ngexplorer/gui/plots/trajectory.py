@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -14,7 +15,7 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
 from ngexplorer.analysis import planes
-from ngexplorer.analysis.planes import Array, Plane, Surface, Window
+from ngexplorer.analysis.planes import Array, Plane, Surface
 from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.lines import Line, Lines, pen
@@ -69,9 +70,14 @@ class TrajectoryView(View):
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
-        if self.landscape is not None:
-            return (self.session.generation,)
-        return (self.session.generation, tuple(len(shown.history) for shown in self.session.runs))
+        lengths = () if self.landscape is not None else tuple(len(shown.history) for shown in self.session.runs)
+        aspect = round(self._aspect(), 1)
+        return (self.session.generation, *((lengths, aspect, self.session.state == "running") if lengths else ()))
+
+    def _aspect(self) -> float:
+        """Width over height of the picture."""
+        box = self.frame.view.boundingRect()
+        return min(max(box.width() / max(box.height(), 1.0), 0.25), 8.0)
 
     def _ask(self) -> None:
         """Have the plane fitted and the loss computed on it, if that is due."""
@@ -85,8 +91,11 @@ class TrajectoryView(View):
         self._asked, self._asked_at = question, monotonic()
         objective, landscape = race.runs[0].objective, self.landscape
         paths = [_path(shown, shown.run.step, _POINTS // len(self.session.runs) + 2)[0] for shown in self.session.runs]
+        aspect = self._aspect()
+        # While runs go on the processor is theirs: the finest grid comes when they rest.
+        sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
         self._generation = self.session.analyst.ask(
-            _QUESTION, lambda cancel: _surfaces(objective, landscape, paths, cancel)
+            _QUESTION, lambda cancel: _surfaces(objective, landscape, paths, aspect, sizes, cancel)
         )
 
     def _answered(self, key: str, generation: int, surface: Any) -> None:
@@ -124,7 +133,7 @@ class TrajectoryView(View):
             lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
         self.lines.show_lines(lines)
         left, right, low, high = surface.window
-        self.frame.fit(left, right, low, high, square=True)
+        self.frame.fill(left, right, low, high, square=self.landscape is None)
         self._subtitle(surface.plane, off_plane)
 
     def _subtitle(self, plane: Plane, off_plane: float) -> None:
@@ -133,12 +142,14 @@ class TrajectoryView(View):
         else:
             first, second = (f"{100 * share:.0f} %" for share in plane.explained)
             text = (
-                f"principal plane of all paths: {first} + {second} of their variance · "
-                f"runs are off it by ≤ {100 * off_plane:.0f} % of their distance from its centre"
+                f"principal plane of the paths: {first} + {second} of their variance · "
+                f"off-plane residual ≤ {100 * off_plane:.0f} %"
             )
         at = f"step {self.session.time} · " if self.session.time is not None else ""
         self.subtitle.setText(at + text)
-        self.subtitle.setToolTip(self.subtitle.text())
+        self.subtitle.setToolTip(
+            f"{self.subtitle.text()}\nThe residual is a run's distance from the plane over that from its centre."
+        )
 
 
 def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
@@ -150,23 +161,20 @@ def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
 
 
 def _surfaces(
-    objective: Objective, landscape: Landscape | None, paths: list[Array], cancel: Cancel
+    objective: Objective,
+    landscape: Landscape | None,
+    paths: list[Array],
+    aspect: float,
+    sizes: tuple[int, ...],
+    cancel: Cancel,
 ) -> Iterator[Surface]:
-    """The plane of the paths and the loss on it, coarse first."""
+    """The plane of the paths and the loss on it, coarse first, in a window that fills a picture of that aspect."""
     if landscape is not None:
-        yield from planes.surface(objective, planes.coordinate_plane(), landscape.window, cancel, (65, 129))
+        yield from planes.surface(objective, planes.coordinate_plane(), landscape.window, cancel, (33, 65, 129))
         return
     plane = planes.principal_plane(paths)
     coordinates = np.concatenate([plane.project(path)[0] for path in paths])
-    yield from planes.surface(objective, plane, _window(coordinates), cancel)
-
-
-def _window(coordinates: Array) -> Window:
-    """A window around points with room on all sides, neither side less than half of the other."""
-    low, high = coordinates.min(0), coordinates.max(0)
-    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-3)
-    half = np.maximum(half, half.max() / 2) * 1.2
-    return (centre[0] - half[0], centre[0] + half[0], centre[1] - half[1], centre[1] + half[1])
+    yield from planes.surface(objective, plane, planes.window_around(coordinates, aspect, margin=0.2), cancel, sizes)
 
 
 class Contours(pg.GraphicsObject):
@@ -200,7 +208,7 @@ class Contours(pg.GraphicsObject):
             QColor(c) for c in (("#31506b", theme.panel) if theme.name == "dark" else ("#a9c4dc", theme.panel))
         )
         self._bands, self._edges = [], []
-        for i, (lower, upper) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+        for i, (lower, upper) in enumerate(pairwise(levels)):
             share = i / max(len(levels) - 2, 1)
             filled: Any = generator.filled(lower, upper)
             self._bands.append((_band(filled), _mixed(low, high, share)))
@@ -244,7 +252,7 @@ def _band(filled: Any) -> QPainterPath:
     """contourpy's polygons with holes as one path."""
     path = QPainterPath()
     for points, offsets in zip(*filled, strict=True):
-        for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+        for start, end in pairwise(offsets):
             path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points[start:end]]))
     return path
 

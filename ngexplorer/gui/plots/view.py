@@ -1,4 +1,4 @@
-"""What every plot panel is: a title, its controls, a frame to draw in, and a refresh that is cheap when nothing changed."""
+"""What every plot panel is: a title, controls, a frame to draw in, and a refresh that is cheap when nothing changed."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class View(QFrame):
         self._drawn: Any = None
         session.theme_changed.connect(self._restyle)
         session.race_changed.connect(self.invalidate)
+        session.state_changed.connect(self._rested)
 
     def fingerprint(self) -> Any:
         """What the picture depends on; equal values mean an equal picture."""
@@ -75,6 +76,12 @@ class View(QFrame):
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
         self.empty.setGeometry(self.frame.rect())
+
+    def _rested(self, state: str) -> None:
+        """Once nothing moves, fit what is drawn closely: room to grow is for growing."""
+        if state != "running" and not self.frame.free:
+            self.frame.release()
+            self.invalidate()
 
     def _restyle(self) -> None:
         self.frame.dress(self.session.theme)

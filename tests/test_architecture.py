@@ -1,0 +1,76 @@
+"""The floors below the window run, and pass their tests, where no Qt binding can be imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+WITHOUT_QT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"PySide6", "shiboken6", "PyQt6", "PySide2", "PyQt5", "qtpy", "pyqtgraph"}:
+            raise ImportError(f"{name} is blocked here")
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def without_qt(program, tmp_path):
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    environment.pop("PYTEST_ADDOPTS", None)
+    command = [sys.executable, "-c", WITHOUT_QT + program]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_the_block_blocks(tmp_path):
+    assert "PySide6 is blocked here" in without_qt("import PySide6", tmp_path).stderr
+
+
+def test_the_floors_below_the_window_import_and_race_without_qt(tmp_path):
+    program = """
+import importlib, pkgutil
+import ngexplorer
+from ngexplorer import resource_files
+from ngexplorer.runs import experiment
+
+for floor in ("objectives", "curvature", "optimizers", "runs", "analysis"):
+    package = importlib.import_module(f"ngexplorer.{floor}")
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+for module in ("cli", "settings", "cancellation", "resource_files"):
+    importlib.import_module(f"ngexplorer.{module}")
+
+race = experiment.read(resource_files.EXPERIMENTS / "two-moons.toml").race()
+for _ in range(12):
+    race.advance()
+assert all(run.step and not run.history.events for run in race.runs)
+assert not [name for name in sys.modules if "PySide" in name or "pyqtgraph" in name or "ngexplorer.gui" in name]
+print("raced")
+"""
+    done = without_qt(program, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("raced\n")
+
+
+@pytest.mark.parametrize("command", [["run", "rosenbrock", "--steps", "2"], ["list", "optimizers"]])
+def test_commands_without_a_window_need_no_qt(command, tmp_path):
+    command = [*command, "--out", str(tmp_path)] if command[0] == "run" else command
+    done = without_qt(f"from ngexplorer.cli import main; sys.exit(main({command!r}))", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(115)
+def test_the_tests_of_these_floors_pass_without_qt(tmp_path):
+    """All of them but the slow ones: pytest itself runs with the block, so a test or a fixture that needs Qt fails."""
+    floors = [f"tests/{floor}" for floor in ("objectives", "curvature", "optimizers", "runs")]
+    options = ["-p", "no:pytest-qt", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "qt_api=", "-q", "-x"]
+    options += ["--import-mode=importlib", "-m", "not slow", f"--basetemp={tmp_path / 'inner'}"]
+    done = without_qt(f"import pytest; sys.exit(pytest.main({[*options, *floors]!r}))", tmp_path)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
