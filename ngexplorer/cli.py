@@ -140,7 +140,7 @@ def _run(options: argparse.Namespace) -> int:
     race = experiment.race()
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(experiment.title, total=sum(run.steps for run in race.runs))
         race.begin()
         while race.advance() is not None:

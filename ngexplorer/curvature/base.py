@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -29,8 +29,8 @@ class IndefiniteError(ArithmeticError):
 class Curvature:
     """A symmetric P × P matrix at one θ of an objective, a mean over cases, weight decay's ηI included.
 
-    `theta` is a flat θ, (P,), or the Point already looked at. Nothing is computed before it is asked for, and what
-    was computed is kept: the dense matrix, its eigenvalues, nothing else.
+    `theta` is a flat θ, (P,), or the Point already looked at. Nothing is computed before it is asked for. The dense
+    matrix and its eigenvalues are kept with the point, so that solver, probe and record share them.
     """
 
     name: ClassVar[str]
@@ -65,15 +65,23 @@ class Curvature:
     def __matmul__(self, v: Tensor) -> Tensor:
         return self.matvec(v) if v.ndim == 1 else self.matmat(v)
 
-    @cached_property
-    def _matrix(self) -> Tensor:
-        matrix = self._dense()
-        matrix.diagonal().add_(self.objective.weight_decay)
-        return matrix
+    def _kept(self, what: str, compute: Callable[[], Tensor]) -> Tensor:
+        """What this kind of matrix has computed at this point. The point keeps tensors and not this object, which holds
+        the point: freed at once and not when the garbage collector finds the cycle, for they are large."""
+        key = (type(self), what)
+        if key not in self.point.cache:
+            self.point.cache[key] = compute()
+        return self.point.cache[key]
 
     def dense(self) -> Tensor:
         """B as a matrix, (P, P); kept, so do not change it in place."""
-        return self._matrix
+
+        def compute() -> Tensor:
+            matrix = self._dense()
+            matrix.diagonal().add_(self.objective.weight_decay)
+            return matrix
+
+        return self._kept("dense", compute)
 
     def diagonal(self) -> Tensor:
         """The diagonal of B, (P,)."""
@@ -83,13 +91,9 @@ class Curvature:
         """tr B, a scalar tensor."""
         return self.diagonal().sum()
 
-    @cached_property
-    def _spectrum(self) -> Tensor:
-        return torch.linalg.eigvalsh(self.dense())
-
     def eigenvalues(self) -> Tensor:
         """All eigenvalues of B, ascending, (P,), by a dense eigendecomposition."""
-        return self._spectrum
+        return self._kept("eigenvalues", lambda: torch.linalg.eigvalsh(self.dense()))
 
     def cholesky(self, damping: float) -> Tensor | None:
         """L with L Lᵀ = B + damping·I, (P, P), or None where that is not numerically positive definite."""

@@ -26,8 +26,8 @@ class Point:
         self.objective = objective
         self.theta = theta
         self.work = FORWARD
-        self.cache: dict[Any, Any] = {}
-        """Where the floors above keep what belongs to this θ: the curvature matrices already built here."""
+        self.cache: dict[Any, Tensor] = {}
+        """Where the curvature matrices keep what they have computed at this θ."""
         self._pass = objective.network.run(theta, objective.inputs)
 
     @property

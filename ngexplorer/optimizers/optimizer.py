@@ -12,7 +12,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled, never
-from ngexplorer.curvature import Curvature, IndefiniteError, matrix_at
+from ngexplorer.curvature import Curvature, IndefiniteError
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import parts, solvers
@@ -124,7 +124,7 @@ class Stepper:
             record = self._diagonal_step(part, memory)
         else:
             try:
-                record = self._matrix_step(matrix_at(point, part.matrix), memory, cancel)
+                record = self._matrix_step(part.matrix(point.objective, point), memory, cancel)
             except Cancelled:
                 # Forget what was computed here too, so that the step taken later costs and counts the same.
                 self.point = point.objective.at(point.theta)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ngexplorer.curvature import Curvature, GaussNewton, Hessian, matrix_at
+from ngexplorer.curvature import Curvature, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
@@ -90,6 +90,6 @@ class SpectrumProbe:
             if known is same and torch.equal(theta, point.theta):
                 return eigenvalues
         # `kind` and not `same`: the matrix the step was solved with is already built.
-        found = matrix_at(point, kind).eigenvalues().double().cpu().numpy()
+        found = kind(point.objective, point).eigenvalues().double().cpu().numpy()
         self._known.append((same, point.theta, found))
         return found
