@@ -63,7 +63,7 @@ def test_right_values_become_records():
             "fruit.kind",
             "there is no kind named 'rad'; did you mean 'red'? (there are: ",
         ),
-        ({"fruit": {"name": "pear", "pips": 10}}, "fruit.pips", "10 is not accepted; a whole number < 10 is needed"),
+        ({"fruit": {"name": "pear", "pips": 10}}, "fruit.pips", "10 is not accepted; a whole number ≤ 9 is needed"),
         ({"fruit": {"name": "pear", "pips": 1.5}}, "fruit.pips", "1.5 is not accepted; a whole number is needed"),
         ({"fruit": APPLE, "open": "yes"}, "open", "'yes' is not accepted; true or false is needed"),
         ({"fruit": APPLE, "note": 3}, "note", "3 is not accepted; text or nothing is needed"),
@@ -94,7 +94,7 @@ def test_where_precedes_the_path():
 
 
 def test_an_error_is_a_value_error_and_one_line_whatever_came():
-    with pytest.raises(ValueError, match="fruit.name") as caught:
+    with pytest.raises(ValueError, match=r"fruit\.name") as caught:
         convert({"fruit": {"name": "a\nb"}}, Basket)
     assert "\n" not in str(caught.value)
 

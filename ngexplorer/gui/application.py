@@ -68,6 +68,7 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     session.open()
     session.racer.begin()
     _wait(lambda: bool(refused) or (session.state == "finished" and window.trajectory.settled))
+    application.processEvents()  # the last answers are under way
     window.settle()
     picture = window.grab()
     window.close()

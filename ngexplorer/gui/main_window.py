@@ -137,6 +137,7 @@ class MainWindow(QMainWindow):
             button.setToolTip(f"{action.toolTip()} ({action.shortcut().toString()})")
             button.setAccessibleName(action.text())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.pressed.connect(self._leave_editor)
             button.clicked.connect(action.trigger)
             self.buttons[key] = button
             row.addWidget(button)
@@ -163,7 +164,7 @@ class MainWindow(QMainWindow):
         race = self.menuBar().addMenu("Race")
         self.race_actions = {
             "race": self._action(race, "Race", "Space", "Start, go on or pause", session.toggle),
-            "step": self._action(race, "Step", ".", "One step of every run", session.racer.step),
+            "step": self._action(race, "Step", ".", "One step of every run", session.step),
             "stop": self._action(race, "Stop", "Esc", "Stop now; Space goes on", self.stop),
             "reset": self._action(race, "Reset", "Ctrl+R", "Start over with the set-up as it is now", session.reset),
         }
@@ -272,6 +273,12 @@ class MainWindow(QMainWindow):
 
     # What a person asks for.
 
+    def _leave_editor(self) -> None:
+        """What is typed counts from here on, and the keys are the window's again."""
+        editor = self.focusWidget()
+        if editor is not None:
+            editor.clearFocus()
+
     def stop(self) -> None:
         """Stop the race, and say so where that has to wait for the step in progress."""
         self.session.racer.stop()
@@ -332,7 +339,7 @@ class MainWindow(QMainWindow):
         if not self.session.wait(200):
             self.state_label.setText("closing after this step…")
             self.state_label.repaint()
-            self.session.wait(-1)
+            self.session.wait()
         event.accept()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QDeadlineTimer, QObject, Qt, QTimer, Signal
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
@@ -77,15 +77,16 @@ class Session(QObject):
         """Grows with each new race, so that a view knows to forget the last one."""
         self._hidden: set[int] = set()
         self._loading: Experiment | None = None
+        """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
         self.racer = Racer()
         self.analyst = Analyst()
         self.racer.race_loaded.connect(self._race_loaded)
-        self.racer.load_failed.connect(self.setting_refused)
+        self.racer.load_failed.connect(self._load_failed)
         self.racer.run_ended.connect(self._run_ended)
         self.racer.state_changed.connect(self.state_changed)
         for worker in (self.racer, self.analyst):
-            worker.broke.connect(lambda message, detail: self.noticed.emit(Notice(message, detail)))
+            worker.broke.connect(self._broke)
         self._rest = QTimer(self, singleShot=True, interval=_REST)
         self._rest.timeout.connect(self.reset)
 
@@ -101,9 +102,11 @@ class Session(QObject):
         self.racer.close()
         self.analyst.close()
 
-    def wait(self, milliseconds: int) -> bool:
-        """Wait for the threads; whether both have ended."""
-        return self.racer.wait(milliseconds) and self.analyst.wait(milliseconds)
+    def wait(self, milliseconds: int | None = None) -> bool:
+        """Wait for the threads, so long at most (None: as long as it takes); whether both have ended."""
+        forever = QDeadlineTimer(QDeadlineTimer.ForeverConstant.Forever)
+        deadline = forever if milliseconds is None else QDeadlineTimer(milliseconds)
+        return self.racer.wait(deadline) and self.analyst.wait(deadline)
 
     # The race.
 
@@ -121,7 +124,18 @@ class Session(QObject):
         if self.state == "running":
             self.racer.pause()
         else:
+            self._stop_resting()
             self.racer.begin()
+
+    def step(self) -> None:
+        """One step of every run."""
+        self._stop_resting()
+        self.racer.step()
+
+    def _stop_resting(self) -> None:
+        """What starts is what the set-up shows, however short ago it was typed."""
+        if self._rest.isActive():
+            self.reset()
 
     def reset(self) -> None:
         """A new race from the set-up as it now is."""
@@ -134,9 +148,10 @@ class Session(QObject):
     def change(self, experiment: Experiment) -> None:
         """Take a new set-up. What can be is applied to the running race; for the rest a reset is needed."""
         before, self.experiment = self.experiment, experiment
-        if experiment != before:
-            self.experiment_changed.emit()
-        if self.untouched:
+        if experiment == before:
+            return
+        self.experiment_changed.emit()
+        if self.untouched or self._loading is not None:
             self._rest.start()
             return
         assert self._loaded is not None
@@ -164,10 +179,10 @@ class Session(QObject):
             for path, value in _edits(old, new):
                 self.racer.edit(number, path, value)
 
-    def _race_loaded(self, race: Race) -> None:
-        if self._loading is None:
-            return
-        self._loaded, self.race = self._loading, race
+    def _race_loaded(self, experiment: Experiment, race: Race) -> None:
+        self._loaded, self.race = experiment, race
+        if experiment is self._loading:
+            self._loading = None
         self.stale = _structure(self.experiment) != _structure(self._loaded)
         self.time = None
         self._hidden.clear()
@@ -177,6 +192,14 @@ class Session(QObject):
         for run in race.runs:
             if run.state == "failed":
                 self._run_ended(run)
+
+    def _load_failed(self, path: str, reason: str) -> None:
+        self._loading = None
+        self.setting_refused.emit(path, reason)
+
+    def _broke(self, message: str, detail: str) -> None:
+        self._loading = None
+        self.noticed.emit(Notice(message, detail))
 
     def _dress(self) -> None:
         """Give every run the colour, line style and label of its place in the set-up."""

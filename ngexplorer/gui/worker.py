@@ -31,8 +31,8 @@ class Racer(QThread):
     of one dense factorization they wait for the end of it, and `busy_stopping` is true meanwhile.
     """
 
-    race_loaded = Signal(object)
-    """A new Race stands ready, its first rows written."""
+    race_loaded = Signal(object, object)
+    """An Experiment, and the new Race of it, which stands ready, its first rows written."""
     load_failed = Signal(str, str)
     """Path and reason of a setting that cannot be."""
     run_ended = Signal(object)
@@ -112,7 +112,7 @@ class Racer(QThread):
     def _turn(self) -> None:
         """Carry out one command if there is one; else take a step, or sleep until a command comes."""
         try:
-            command = self._commands.get(block=self.state != "running")
+            command = self._commands.get(block=self.state != "running" or self.stopping)
         except queue.Empty:
             self._advance()
             return
@@ -140,7 +140,7 @@ class Racer(QThread):
             self.load_failed.emit(error.path, error.reason)
             return
         self.race = race
-        self.race_loaded.emit(race)
+        self.race_loaded.emit(experiment, race)
         self._set_state("ready")
 
     def _begin(self) -> None:
@@ -154,6 +154,7 @@ class Racer(QThread):
     def _one_step_each(self) -> None:
         if self.race is None:
             return
+        self._set_state("running")
         for run in self.race.live:
             run_before = run.step
             while run.live and run.step == run_before and not self._abandon.is_set():

@@ -1,5 +1,8 @@
 """Hessian, Gauss-Newton and Fisher are those of torch.func on the same network, dense and as products."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from hessian_eigenthings import GGNOperator, HessianOperator, lanczos
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import eigsh
 from torch import nn
 
-from ngexplorer.curvature import Fisher, GaussNewton, Hessian, IndefiniteError, matrix_at
+from ngexplorer.curvature import Fisher, GaussNewton, Hessian, IndefiniteError
 from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
 from ngexplorer.objectives.networks import LayeredPass
 
@@ -160,12 +163,31 @@ def test_another_library_finds_the_same_top_eigenvalues(activation, mlp, objecti
     torch.testing.assert_close(theirs.double(), GaussNewton(objective, theta).eigenvalues()[-4:], rtol=1e-8, atol=1e-10)
 
 
-def test_the_matrix_at_a_point_is_made_once(mlp, objective_of):
+@every_matrix
+def test_what_a_kind_of_matrix_has_computed_at_a_point_is_computed_once(kind, mlp, objective_of):
     objective = objective_of(mlp(3, 4, 2), SoftmaxCrossEntropy())
     point = objective.at(objective.initial_parameters)
-    assert matrix_at(point, Fisher) is matrix_at(point, Fisher)
-    assert matrix_at(point, Fisher) is not matrix_at(point, GaussNewton)
-    assert matrix_at(point, Hessian).point is point
+    dense, eigenvalues = kind(objective, point).dense(), kind(objective, point).eigenvalues()
+    work = point.work
+    assert kind(objective, point).dense() is dense
+    assert kind(objective, point).eigenvalues() is eigenvalues
+    assert point.work == work
+    for other in KINDS:
+        assert (other(objective, point).dense() is dense) == (other is kind)
+
+
+def test_a_dense_matrix_is_freed_with_its_point_and_not_by_the_garbage_collector(mlp, objective_of):
+    """A P × P matrix a step waits for no collection."""
+    objective = objective_of(mlp(3, 4, 2), SoftmaxCrossEntropy())
+    gc.disable()
+    try:
+        point = objective.at(objective.initial_parameters)
+        dense = weakref.ref(Hessian(objective, point).dense())
+        assert dense() is not None
+        del point
+        assert dense() is None
+    finally:
+        gc.enable()
 
 
 @every_matrix

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ngexplorer.optimizers import RECIPES, Optimizer, make, parts
@@ -135,9 +135,10 @@ second_order = st.builds(
 )
 
 
+@settings(max_examples=300)
 @given(optimizer=st.one_of(first_order, second_order))
 def test_what_differs_from_its_recipe_makes_an_optimizer_again(optimizer):
-    settings = settings_of(optimizer)
-    assert make(optimizer.name, **settings) == optimizer
+    changed = settings_of(optimizer)
+    assert make(optimizer.name, **changed) == optimizer
     recipe = msgspec.to_builtins(RECIPES[optimizer.name])
-    assert all(recipe[name] != value for name, value in settings.items())
+    assert all(recipe[name] != value for name, value in changed.items())

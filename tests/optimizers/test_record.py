@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from ngexplorer.curvature import matrix_at
 from ngexplorer.objectives.losses import SoftmaxCrossEntropy
 from ngexplorer.optimizers import make
 
@@ -47,7 +46,7 @@ def test_the_record_is_what_dense_algebra_gives(optimizer, mlp, objective_of):
         point = stepper.point
         step = stepper.step()
         delta, gradient = stepper.point.theta - point.theta, point.gradient
-        matrix = matrix_at(point, optimizer.curvature.matrix).dense()
+        matrix = optimizer.curvature.matrix(point.objective, point).dense()
         slope, bend, square = (float(x) for x in (gradient @ delta, delta @ matrix @ delta, delta @ delta))
         cosine = -slope / math.sqrt(square * float(gradient @ gradient))
         model = slope + 0.5 * bend
@@ -77,7 +76,7 @@ def test_the_residual_recorded_is_that_of_the_system(mlp, objective_of):
     point = stepper.point
     step = stepper.step()
     delta, gradient = stepper.point.theta - point.theta, point.gradient
-    matrix = matrix_at(point, stepper.optimizer.curvature.matrix).dense()
+    matrix = stepper.optimizer.curvature.matrix(point.objective, point).dense()
     residual = matrix @ delta + step.damping * delta + gradient
     norm = torch.linalg.vector_norm
     assert step.solver_residual == pytest.approx(float(norm(residual) / norm(gradient)), rel=1e-6)
@@ -96,7 +95,7 @@ def test_the_curvature_along_the_step_lies_between_the_extreme_eigenvalues(mlp, 
     objective = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=20)
     stepper = make("newton", damping={"initial": 3.0}).start(objective)
     for _ in range(5):
-        eigenvalues = matrix_at(stepper.point, stepper.optimizer.curvature.matrix).eigenvalues()
+        eigenvalues = stepper.optimizer.curvature.matrix(stepper.point.objective, stepper.point).eigenvalues()
         assert eigenvalues[0] <= stepper.step().curvature_along_step <= eigenvalues[-1]
 
 

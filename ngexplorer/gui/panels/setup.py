@@ -96,7 +96,8 @@ class SetupPanel(QFrame):
     # Showing.
 
     def _show(self) -> None:
-        self.raw = msgspec.to_builtins(self.session.experiment)
+        raw = msgspec.to_builtins(self.session.experiment)
+        self.raw = raw | {"runs": list(raw["runs"])}
         self.form.show_values(self.raw)
         self.device.show_value(self.raw["device"])
         self._show_cards()
@@ -170,6 +171,7 @@ class SetupPanel(QFrame):
             experiment: Experiment = convert(self.raw, Experiment)
             experiment.check()
         except SettingError as error:
+            self._show_cards()
             self._refused(error.path, error.reason)
             return
         self._refused("", "")
@@ -324,13 +326,18 @@ def _parts_line(optimizer: dict[str, Any]) -> str:
     damping = optimizer["damping"]
     if damping["name"] != "none":
         short = {"levenberg-marquardt": "LM"}.get(damping["name"], damping["name"])
-        words.append(f"λ {short} {damping.get('initial', damping.get('value')):g}")
+        words.append(f"λ {short} {_number(damping.get('initial', damping.get('value')))}")
     if optimizer["learning_rate"] != 1:
-        words.append(f"α {optimizer['learning_rate']:g}")
+        words.append(f"α {_number(optimizer['learning_rate'])}")
     momentum = optimizer["momentum"]
     if momentum["name"] != "none":
-        words.append(f"μ {momentum.get('coefficient', momentum.get('decay')):g}")
+        words.append(f"μ {_number(momentum.get('coefficient', momentum.get('decay')))}")
     return " · ".join(words)
+
+
+def _number(value: Any) -> str:
+    """A setting's number, or a question mark for what was typed there and is none."""
+    return f"{value:g}" if isinstance(value, int | float) else "?"
 
 
 def _put(raw: dict[str, Any], path: str, value: Any) -> None:

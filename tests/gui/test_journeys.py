@@ -1,0 +1,488 @@
+"""What a person does, with keys and mouse, and what they then see."""
+
+import csv
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QInputDialog
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.optimizers import make
+from ngexplorer.runs import experiment as experiments
+from ngexplorer.runs.experiment import Contender
+
+SPACE, POINT, ESCAPE = Qt.Key.Key_Space, Qt.Key.Key_Period, Qt.Key.Key_Escape
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def finished(sit_at):
+    """Someone before a race that has ended."""
+
+    def run(experiment=None, **how):
+        person = sit_at(experiment, **how)
+        person.presses(SPACE)
+        person.sees("finished")
+        person.window.settle()
+        return person
+
+    return run
+
+
+# The keyboard.
+
+
+def test_space_starts_and_pauses_a_point_steps_escape_stops_control_r_resets(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100_000))
+    person.presses(SPACE)
+    person.sees("running")
+    person.until(lambda: person.session.latest > 3)
+    person.presses(SPACE)
+    person.sees("paused")
+    before = [shown.run.step for shown in person.session.runs]
+    person.presses(POINT)
+    person.until(lambda: [shown.run.step for shown in person.session.runs] == [step + 1 for step in before])
+    person.sees("paused")
+    person.presses(SPACE)
+    person.sees("running")
+    person.presses(ESCAPE)
+    person.sees("stopped")
+    person.presses(Qt.Key.Key_R, CONTROL)
+    person.until(lambda: person.session.generation == 2)
+    person.sees("ready")
+    assert person.session.latest == 0
+
+
+@pytest.mark.parametrize("place", ["a plot", "a button", "the timeline", "the table", "a combo box"])
+def test_the_keys_work_wherever_the_focus_is(sit_at, two_moons, place):
+    person = sit_at(two_moons(steps=100_000))
+    person.presses(POINT)
+    person.until(lambda: person.session.latest == 1)
+    person.sees("paused")
+    window = person.window
+    {
+        "a plot": window.trajectory.frame,
+        "a button": window.buttons["reset"],
+        "the timeline": window.timeline.slider,
+        "the table": window.table,
+        "a combo box": window.curves.axis,
+    }[place].setFocus(Qt.FocusReason.TabFocusReason)
+    person.presses(POINT)
+    person.until(lambda: [shown.run.step for shown in person.session.runs] == [2, 2])
+    person.sees("paused")
+    person.presses(SPACE)
+    person.sees("running")
+    person.until(lambda: person.session.latest > 2)
+    person.presses(SPACE)
+    person.sees("paused")
+    assert person.session.generation == 1
+
+
+def test_in_an_editor_space_and_point_are_typed(sit_at, two_moons):
+    person = sit_at(two_moons())
+    editor = person.field("Weight decay").editor
+    editor.setFocus()
+    editor.selectAll()
+    QTest.keyClicks(editor, "0.5 .")
+    QCoreApplication.processEvents()
+    assert editor.text() == "0.5 ."
+    assert person.session.state == "ready" and person.session.latest == 0
+
+
+def test_escape_stops_a_single_step_that_takes_long(sit_at, long_steps):
+    person = sit_at(long_steps)
+    person.presses(POINT)
+    person.until(lambda: person.session.runs[0].run.state == "running")
+    QCoreApplication.processEvents()
+    person.presses(ESCAPE)
+    person.sees("stopped")
+    assert person.session.latest == 0
+
+
+# The set-up.
+
+
+@pytest.mark.parametrize("typed", ["0", "-1", "abc", ""])
+def test_a_learning_rate_that_cannot_be_is_marked_and_not_taken(sit_at, two_moons, typed):
+    person = sit_at(two_moons())
+    person.opens_card(0)
+    field = person.field("Learning rate", card=0)
+    person.types(field.editor, typed or "x\b")
+    assert field.editor.property("invalid") is True
+    assert field.message.isVisible() and "number" in field.message.text()
+    assert field.editor.text() == typed, "what was typed stands there, to be put right"
+    assert person.session.experiment.runs[0].optimizer.learning_rate == 0.1
+    person.types(field.editor, "0.2")
+    assert not field.editor.property("invalid") and not field.message.isVisible()
+    assert person.session.experiment.runs[0].optimizer.learning_rate == 0.2
+    person.rests()
+
+
+def test_a_good_learning_rate_counts_at_once_and_is_recorded(sit_at, two_moons):
+    person = sit_at(two_moons(steps=1_000_000))
+    person.opens_card(0)
+    person.presses(SPACE)
+    person.until(lambda: person.session.latest > 3)
+    person.types(person.field("Learning rate", card=0).editor, "0.05")
+    history = person.session.runs[0].history
+    person.until(lambda: len(history.events) == 1)
+    at = history.events[0].step
+    person.until(lambda: len(history) > at + 3)
+    person.presses(ESCAPE)
+    person.sees("stopped")
+    rates = history["learning_rate"]
+    assert set(rates[1 : at + 1]) == {0.1} and set(rates[at + 1 :]) == {0.05}
+    assert not person.window.setup.hint.isVisible()
+
+
+def test_what_is_typed_and_not_yet_entered_counts_when_race_is_clicked(sit_at, two_moons):
+    person = sit_at(two_moons(steps=5))
+    person.opens_card(0)
+    person.types(person.field("Learning rate", card=0).editor, "0.05", enter=False)
+    person.clicks(person.window.buttons["race"])
+    person.until(lambda: person.session.state == "finished")
+    assert set(person.session.race.runs[0].history["learning_rate"][1:]) == {0.05}
+
+
+def test_rosenbrock_brings_its_model_and_loss_and_says_why_no_other_goes_with_it(sit_at, two_moons):
+    person = sit_at(two_moons())
+    model, loss = (person.field(name).editor.choice for name in ("Model", "Loss"))
+    person.chooses(person.field("Data").editor.choice, "Rosenbrock")
+    assert model.currentText() == "Its own residuals" and loss.currentText() == "Squared error"
+    for choice, illegal in ((model, "Multilayer perceptron"), (loss, "Softmax cross-entropy")):
+        item = choice.model().item(choice.findText(illegal))
+        assert not item.isEnabled() and "Rosenbrock" in item.toolTip()
+        assert choice.model().item(choice.currentIndex()).isEnabled()
+    person.rests()
+    assert person.session.race.runs[0].objective.parameters == 2
+
+    person.chooses(person.field("Data").editor.choice, "Two moons")
+    assert model.currentText() != "Its own residuals"
+    assert model.model().item(model.findText("Multilayer perceptron")).isEnabled()
+    person.rests()
+
+
+def test_other_data_during_a_race_ask_for_a_reset(sit_at, two_moons):
+    person = sit_at(two_moons())
+    person.presses(POINT)
+    person.sees("paused")
+    person.types(person.field("Size").editor, "60")
+    assert person.window.setup.hint.isVisible() and "Reset" in person.window.setup.hint.text()
+    person.presses(Qt.Key.Key_R, CONTROL)
+    person.until(lambda: person.session.generation == 2)
+    person.sees("ready")
+    assert not person.window.setup.hint.isVisible()
+
+
+# Optimizers.
+
+
+def test_an_optimizer_is_added_duplicated_and_removed(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball"))
+    setup = person.window.setup
+    person.picks(setup.add, "Newton")
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+    assert person.card(1).form is not None, "its settings stand open"
+
+    more = person.card(0).findChildren(type(person.card(0).colour))[2]
+    assert "Duplicate" in more.toolTip()
+    person.picks(more, "Duplicate")
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Heavy ball 2", "Newton"]
+    assert len({shown.colour for shown in person.session.runs}) == 3
+
+    person.picks(person.card(0).findChildren(type(more))[2], "Remove")
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+
+
+def test_the_last_optimizer_cannot_go_without_a_word(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball"))
+    more = person.card(0).findChildren(type(person.card(0).colour))[2]
+    person.picks(more, "Remove")
+    assert person.window.setup.message.isVisible()
+    assert "at least one" in person.window.setup.message.text()
+    assert len(person.session.runs) == 1
+
+
+def test_an_optimizer_is_renamed_and_keeps_its_history(sit_at, two_moons, monkeypatch):
+    person = sit_at(two_moons("heavy-ball"))
+    person.presses(POINT)
+    person.sees("paused")
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Mine", True))
+    person.picks(person.card(0).findChildren(type(person.card(0).colour))[2], "Rename")
+    assert person.session.runs[0].label == "Mine" and person.session.latest == 1
+    person.window.settle()
+    assert person.window.table.runs.texts[0][0] == "Mine"
+    assert person.window.curves.legend.chips[0].text() == "Mine"
+
+
+def test_an_optimizer_is_switched_off_and_on(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "newton"))
+    person.clicks(person.card(0).switch)
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Newton"]
+    person.clicks(person.card(0).switch)
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+
+
+def test_a_colour_is_chosen_for_a_run(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "newton"))
+    person.presses(POINT)
+    person.sees("paused")
+    person.picks(person.card(0).colour, "Green")
+    assert person.session.runs[0].colour == themes.GREEN
+    assert person.session.latest == 1 and not person.session.stale
+
+
+# Time.
+
+
+def test_the_timeline_dragged_back_shows_that_step_everywhere(finished, two_moons):
+    person = finished(two_moons("heavy-ball", "newton", steps=30))
+    window, slider = person.window, person.window.timeline.slider
+    person.draws_all()
+    assert slider.maximum() == 30 and slider.value() == 30
+    slider.setValue(7)
+    window.settle()
+    assert person.session.time == 7
+    assert [texts[2] for texts in window.table.runs.texts] == ["7", "7"]
+    history = person.session.runs[1].history
+    assert float(window.table.runs.texts[1][3]) == pytest.approx(history["loss"][7], rel=1e-3)
+    for view in (window.curves, window.trajectory):
+        assert "step 7" in view.subtitle.text()
+    shown = max(s.step for s in history.spectra if s.step <= 7)
+    assert f"step {shown}" in window.spectrum.subtitle.text()
+    assert window.timeline.label.text() == "step 7" and not window.timeline.live.isChecked()
+
+    person.clicks(window.timeline.live)
+    window.settle()
+    assert person.session.time is None and slider.value() == 30
+    assert [texts[2] for texts in window.table.runs.texts] == ["30", "30"]
+
+
+def test_the_timeline_goes_by_keys_and_its_end_is_live(finished, two_moons):
+    person = finished(two_moons(steps=20))
+    slider = person.window.timeline.slider
+    slider.setFocus()
+    QTest.keyClick(slider, Qt.Key.Key_Left)
+    assert person.session.time == 19
+    QTest.keyClick(slider, Qt.Key.Key_Home)
+    assert person.session.time == 0
+    QTest.keyClick(slider, Qt.Key.Key_End)
+    assert person.session.time is None
+
+
+def test_looking_back_does_not_hold_the_race(sit_at, two_moons):
+    person = sit_at(two_moons(steps=1_000_000))
+    person.presses(SPACE)
+    person.until(lambda: person.session.latest > 10)
+    person.window.timeline.pull()
+    person.window.timeline.slider.setValue(5)
+    at = person.session.latest
+    person.until(lambda: person.session.latest > at + 10)
+    assert person.session.time == 5
+    person.presses(Qt.Key.Key_L, CONTROL)
+    assert person.session.time is None
+    person.presses(ESCAPE)
+    person.sees("stopped")
+
+
+# The curves.
+
+
+def test_a_chip_of_the_legend_hides_a_run_in_every_plot(finished, two_moons):
+    person = finished(two_moons("heavy-ball", "newton", steps=5))
+    window = person.window
+    person.draws_all()
+    counts = [len(view.lines._lines) for view in window.views]
+    chip = window.curves.legend.chips[1]
+    assert chip.text() == "Newton"
+    person.clicks(chip)
+    window.settle()
+    assert person.session.is_hidden(1) and not chip.isChecked()
+    assert all(len(view.lines._lines) < count for view, count in zip(window.views, counts, strict=True))
+    person.clicks(chip)
+    window.settle()
+    assert [len(view.lines._lines) for view in window.views] == counts
+
+
+def test_the_cross_hair_reads_every_visible_run(finished, two_moons):
+    person = finished(two_moons("heavy-ball", "newton", steps=20))
+    curves = person.window.curves
+    QCoreApplication.processEvents()
+    view = curves.frame.view
+    low, high = view.viewRange()[1]
+    scene = view.mapViewToScene(QPointF(8.2, (low + high) / 2))
+    QTest.mouseMove(curves.frame.viewport(), curves.frame.mapFromScene(scene))
+    curves.frame.scene().sigMouseMoved.emit(scene)
+    assert curves.hair.isVisible() and curves.readout.isVisible()
+    words = curves.readout.texts()
+    assert words[0] == "step 8"
+    for shown in person.session.runs:
+        at = words.index(shown.label)
+        assert float(words[at + 1]) == pytest.approx(shown.history["loss"][8], rel=1e-3)
+        assert float(words[at + 2]) == pytest.approx(shown.history["validation_loss"][8], rel=1e-3)
+
+    person.session.set_hidden(0, True)
+    curves.read_at(8.2)
+    assert "Heavy ball" not in curves.readout.texts() and "Newton" in curves.readout.texts()
+    QCoreApplication.sendEvent(curves.frame.viewport(), QEvent(QEvent.Type.Leave))
+    assert not curves.readout.isVisible()
+
+
+@pytest.mark.parametrize(
+    "axis, column", [("by seconds of compute", "seconds"), ("by gradient equivalents", "gradient_equivalents")]
+)
+def test_the_curves_can_be_drawn_against_what_they_cost(finished, two_moons, axis, column):
+    person = finished(two_moons("heavy-ball", "newton", steps=15))
+    curves = person.window.curves
+    person.chooses(curves.axis, axis)
+    person.window.settle()
+    for shown, line in zip(person.session.runs, curves.lines._lines[::2], strict=True):
+        assert list(line.x) == pytest.approx(list(shown.history.column(column)))
+    newton = person.session.runs[1].history
+    between = (newton[column][6] + newton[column][7]) / 2
+    curves.read_at(between)
+    words = curves.readout.texts()
+    at = words.index("Newton")
+    assert float(words[at + 1]) == pytest.approx(newton["loss"][6], rel=1e-3), "what it had reached by then"
+
+
+def test_the_log_button_changes_what_is_drawn(finished, two_moons):
+    import numpy as np
+
+    person = finished(two_moons("heavy-ball", steps=10))
+    curves = person.window.curves
+    loss = person.session.runs[0].history["loss"]
+    assert curves.log.isChecked()
+    assert list(curves.lines._lines[0].y) == pytest.approx(list(np.log10(loss)))
+    person.clicks(curves.log)
+    person.window.settle()
+    assert list(curves.lines._lines[0].y) == pytest.approx(list(loss))
+
+
+def test_without_training_and_validation_the_plot_says_why_it_is_empty(finished, two_moons):
+    person = finished(two_moons("heavy-ball", steps=3))
+    curves = person.window.curves
+    person.clicks(curves.validation)
+    person.window.settle()
+    assert len(curves.lines._lines) == 1
+    person.clicks(curves.training)
+    person.window.settle()
+    assert curves.empty.isVisible() and "Neither" in curves.empty.text()
+
+
+# The look, files, and what goes wrong.
+
+
+def test_the_theme_is_switched_for_window_and_plots(finished, two_moons):
+    person = finished(two_moons(steps=3))
+    window = person.window
+    window.curves.frame.setAntialiasing(False)
+    person.presses(Qt.Key.Key_T, CONTROL)
+    window.settle()
+    assert person.session.theme is themes.LIGHT
+    for view in window.views:
+        assert view.frame.backgroundBrush().color() == QColor(themes.LIGHT.panel)
+        assert view.frame.item.getAxis("left").textPen().color() == QColor(themes.LIGHT.muted)
+    pens = {line.pen.color().name() for line in window.curves.lines._lines}
+    assert pens <= {themes.line_colour(shown.colour, themes.LIGHT).name() for shown in person.session.runs}
+    assert window.grab().toImage().pixelColor(2, window.height() // 2) == QColor(themes.LIGHT.window)
+    person.presses(Qt.Key.Key_T, CONTROL)
+    assert person.session.theme is themes.DARK
+
+
+def test_the_export_reads_back(finished, two_moons, tmp_path, monkeypatch):
+    person = finished(two_moons("heavy-ball", "newton", steps=6))
+    path = tmp_path / "runs.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    person.presses(Qt.Key.Key_E, CONTROL)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["run"], row["optimizer"], row["step"]) for row in rows] == [
+        (label, name, str(step))
+        for label, name in (("Heavy ball", "heavy-ball"), ("Newton", "newton"))
+        for step in range(7)
+    ]
+    losses = [float(row["loss"]) for row in rows if row["run"] == "Newton"]
+    assert losses == list(person.session.runs[1].history["loss"])
+    assert [notice.message for notice in person.notices] == [f"Exported 14 rows to {path}"]
+
+
+def test_a_dialog_that_is_cancelled_does_nothing(finished, two_moons, monkeypatch):
+    person = finished(two_moons(steps=2))
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: ("", ""))
+    for ask in (person.window.export_csv, person.window.save_file, person.window.open_file):
+        ask()
+    assert not person.notices and person.session.generation == 1
+
+
+def test_a_set_up_is_saved_and_opened_again(sit_at, two_moons, tmp_path, monkeypatch):
+    person = sit_at(two_moons("heavy-ball", make("newton", learning_rate=0.5)))
+    path = tmp_path / "mine.toml"
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+    saved = person.session.experiment
+    person.window.save_file()
+    assert experiments.read(path) == saved
+    person.session.open_experiment(two_moons("adam"))
+    person.sees("ready")
+    person.window.open_file()
+    person.until(lambda: person.session.generation >= 3)
+    assert person.session.experiment == saved
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+
+
+def test_a_file_that_cannot_be_opened_leaves_all_as_it_was(sit_at, two_moons, tmp_path):
+    person = sit_at(two_moons())
+    path = tmp_path / "broken.toml"
+    path.write_text("steps = 'many'")
+    person.window.open_experiment(path)
+    (strip,) = person.strips
+    assert str(path) in strip.notice.message
+    assert person.session.generation == 1 and person.session.state == "ready"
+
+
+def test_an_error_in_a_run_is_shown_with_its_details_one_click_away(sit_at, two_moons, monkeypatch):
+    from PySide6.QtWidgets import QDialog, QPlainTextEdit
+
+    from ngexplorer.optimizers import Stepper
+
+    step = Stepper.step
+
+    def breaks(self, *arguments):
+        if self.optimizer.name == "newton" and self.damping < 0.5:
+            raise RuntimeError("a matrix is missing")
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Stepper, "step", breaks)
+    person = sit_at(two_moons("newton", "adam", steps=8))
+    person.presses(SPACE)
+    person.sees("finished")
+    assert person.words == ["failed", "finished"]
+    (strip,) = person.strips
+    assert strip.isVisible() and "Newton failed" in strip.notice.message
+    person.clicks(strip.details)
+    (dialog,) = person.window.findChildren(QDialog)
+    assert "a matrix is missing" in dialog.findChild(QPlainTextEdit).toPlainText()
+    assert "Traceback" in dialog.findChild(QPlainTextEdit).toPlainText()
+    QTest.keyClick(dialog, ESCAPE)
+    assert not dialog.isVisible()
+    person.clicks(strip.close_button)
+    assert not person.strips and not person.window.notices.isVisible()
+
+
+def test_a_run_that_diverges_says_at_which_step(sit_at, valley):
+    person = sit_at(valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton", steps=12))
+    person.presses(SPACE)
+    person.sees("finished")
+    k = person.session.runs[0].run.step + 1
+    assert person.words == [f"diverged at step {k}", "finished"]
+    (strip,) = person.strips
+    assert f"diverged at step {k}" in strip.notice.message
