@@ -28,7 +28,7 @@ class Racer(QThread):
     """The thread around `runs.race`. Commands are queued and carried out between two steps, in order.
 
     `stop` and `close` also abandon the step in progress wherever its solver looks at the cancel function; in the middle
-    of one dense factorization they wait for the end of it, and `busy_stopping` is true meanwhile.
+    of one dense factorization they wait for the end of it, and `stopping` is true meanwhile.
     """
 
     race_loaded = Signal(object, object)
