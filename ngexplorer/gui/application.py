@@ -43,7 +43,6 @@ def explore(path: Path) -> int:
     application = prepare()
     session = Session(experiment, themes.system_theme())
     application.styleHints().colorSchemeChanged.connect(lambda _: session.set_theme(themes.system_theme()))
-    themes.apply(session.theme, application)
     window = MainWindow(session)
     report_exceptions(session)
     window.show()
@@ -59,7 +58,6 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
     session = Session(experiment, themes.LIGHT if theme == "light" else themes.DARK)
-    themes.apply(session.theme, application)
     window = MainWindow(session)
     window.resize(*size)
     window.show()

@@ -33,7 +33,7 @@ from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
-from ngexplorer.gui.session import Session
+from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.settings import SettingError
 
@@ -53,6 +53,7 @@ class MainWindow(QMainWindow):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self._apply_theme()  # before there are widgets to dress again
         self.setWindowTitle("NG Explorer")
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
         self.resize(1600, 1000)
@@ -85,8 +86,7 @@ class MainWindow(QMainWindow):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.pull)
         self._timer.start()
-        self._show_state(session.state)
-        self._dress()
+        self._show_icons()
 
     # Layout.
 
@@ -263,10 +263,16 @@ class MainWindow(QMainWindow):
             self.table.pull()
 
     def _dress(self) -> None:
-        theme = self.session.theme
+        self._apply_theme()
+        self._show_icons()
+
+    def _apply_theme(self) -> None:
         application = QApplication.instance()
         assert isinstance(application, QApplication)
-        themes.apply(theme, application)
+        themes.apply(self.session.theme, application)
+
+    def _show_icons(self) -> None:
+        theme = self.session.theme
         for key, name in (("step", "step"), ("stop", "stop"), ("reset", "reset")):
             self.buttons[key].setIcon(themes.icon(name, theme.text))
         self._show_state(self.session.state)
@@ -298,8 +304,6 @@ class MainWindow(QMainWindow):
 
     def open_experiment(self, path: Path) -> None:
         """Open an experiment file; what is wrong with it is said in a notice, and the present one stays."""
-        from ngexplorer.gui.session import Notice
-
         try:
             experiment = experiments.read(path)
             experiment.check()
@@ -309,8 +313,6 @@ class MainWindow(QMainWindow):
         self.session.open_experiment(experiment)
 
     def save_file(self) -> None:
-        from ngexplorer.gui.session import Notice
-
         name, _ = QFileDialog.getSaveFileName(self, "Save experiment", "experiment.toml", "Experiments (*.toml)")
         if not name:
             return

@@ -15,7 +15,6 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import write_csv
 from ngexplorer.runs.history import History
 from ngexplorer.runs.race import Race, Run
-from ngexplorer.settings import SettingError
 
 # A set-up that is being typed is loaded once it has rested so long, milliseconds.
 _REST = 250
@@ -266,10 +265,6 @@ class Session(QObject):
         rows = sum(len(shown.history) for shown in self.runs)
         self.noticed.emit(Notice(f"Exported {rows:,} rows to {path}", error=False))
         return True
-
-    def refuse(self, error: SettingError) -> None:
-        """Say beside the field what cannot be."""
-        self.setting_refused.emit(error.path, error.reason)
 
 
 def _ending(kind: str, message: str) -> str:

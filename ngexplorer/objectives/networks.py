@@ -171,11 +171,11 @@ class LayeredNetwork:
         seen: set[int] = set()
         for child in children:
             known = activations.known(child)
-            if type(child) is nn.Linear and hasattr(child, "weight"):
+            if type(child) is nn.Linear:
                 parameters = list(child.parameters())
                 # A shared, frozen or re-parametrized layer is not what its type says: the general path takes it.
                 plain = all(p.requires_grad and id(p) not in seen for p in parameters)
-                if not plain or len(parameters) != 1 + (child.bias is not None) or hasattr(child, "parametrizations"):
+                if not plain or len(parameters) != 1 + (child.bias is not None):
                     return None
                 seen.update(id(p) for p in parameters)
                 layers.append(Layer(child, activations.IDENTITY, end))

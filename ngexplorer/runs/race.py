@@ -142,9 +142,9 @@ class Race:
         self.runs = runs
         self.turns = turns
         self.spectra = SpectrumProbe() if spectra else None
-        for number, run in enumerate(runs if self.spectra else []):
-            assert self.spectra is not None
-            self.spectra.enter(number, run.optimizer, run.objective.parameters)
+        if self.spectra is not None:
+            for number, run in enumerate(runs):
+                self.spectra.enter(number, run.optimizer, run.objective.parameters)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
