@@ -236,6 +236,13 @@ class Session(QObject):
         return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
 
     @property
+    def measures(self) -> list[Shown]:
+        """The visible runs by which a view chooses its scale: the diverged ones only where there are no others, since
+        beside 10³⁰⁰ nothing else can be seen."""
+        visible = [shown for shown in self.visible if len(shown.history)]
+        return [shown for shown in visible if shown.run.state != "diverged"] or visible
+
+    @property
     def latest(self) -> int:
         """The furthest step of any run."""
         return max((shown.run.step for shown in self.runs), default=0)

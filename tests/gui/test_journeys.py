@@ -486,3 +486,22 @@ def test_a_run_that_diverges_says_at_which_step(sit_at, valley):
     assert person.words == [f"diverged at step {k}", "finished"]
     (strip,) = person.strips
     assert f"diverged at step {k}" in strip.notice.message
+
+
+def test_beside_a_diverged_run_the_others_can_still_be_seen(sit_at, valley):
+    person = sit_at(valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton", steps=12))
+    person.presses(SPACE)
+    person.sees("finished")
+    diverged, newton = person.session.runs
+    assert person.session.measures == [newton]
+    person.draws_all()
+    (_, _), (low, high) = person.window.curves.frame.view.viewRange()
+    assert 10**high < max(diverged.history["loss"]), "the diverged run leaves the picture"
+    assert 10**low <= newton.history["loss"][-1] <= newton.history["loss"][0] <= 10**high
+
+
+def test_a_race_whose_every_run_fails_at_the_start_has_nothing_left_to_compute(sit_at, two_moons, monkeypatch):
+    monkeypatch.setattr("ngexplorer.optimizers.Optimizer.start", lambda *_: 1 / 0)
+    person = sit_at(two_moons("newton"))
+    assert person.words == ["failed"] and person.strips
+    assert person.window.trajectory.settled

@@ -13,7 +13,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.flow import FlowLayout
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.axes import compact, logarithm
-from ngexplorer.gui.plots.lines import Array, Line, Lines, pen, thinned
+from ngexplorer.gui.plots.lines import Array, Line, Lines, bounds, pen, thinned
 from ngexplorer.gui.plots.view import View, toggle
 from ngexplorer.gui.session import Session, Shown
 
@@ -64,18 +64,17 @@ class CurvesView(View):
 
     def draw(self) -> None:
         runs = [shown for shown in self.session.visible if len(shown.history)]
-        lines: list[Line] = []
-        for shown in runs:
-            lines += self._lines_of(shown)
+        lines_of = {shown: self._lines_of(shown) for shown in runs}
+        lines = [line for shown in runs for line in lines_of[shown]]
         self.lines.show_lines(lines)
         self.frame.set_log(y=self.log.isChecked())
         self.hair.setPen(pen(self.session.theme.muted, 1, Qt.PenStyle.DashLine))
-        bounds = self.lines.boundingRect()
-        if lines and not bounds.isNull():
-            right = max(bounds.right(), 1.0 if self.axis.currentIndex() == 0 else 1e-3)
+        measured = bounds([line for shown in self.session.measures for line in lines_of[shown]])
+        if not measured.isNull():
+            right = max(measured.right(), 1.0 if self.axis.currentIndex() == 0 else 1e-3)
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
-            low = max(bounds.top(), bounds.bottom() - 16) if self.log.isChecked() else bounds.top()
-            self.frame.fit(0.0, right, low, bounds.bottom())
+            low = max(measured.top(), measured.bottom() - 16) if self.log.isChecked() else measured.top()
+            self.frame.fit(0.0, right, low, measured.bottom())
         self.say(self._why_empty(runs))
         self._subtitle()
 

@@ -69,7 +69,7 @@ class Lines(pg.GraphicsObject):
         self.prepareGeometryChange()
         self._lines = lines
         self._polygons = [_polygons(line) for line in lines]
-        self._bounds = _bounds(lines)
+        self._bounds = bounds(lines)
         self.update()
 
     def boundingRect(self) -> QRectF:
@@ -113,7 +113,8 @@ def _points(dots: Array | None) -> list[QPointF]:
     return [QPointF(x, y) for x, y in dots if np.isfinite(x + y)] if dots is not None else []
 
 
-def _bounds(lines: list[Line]) -> QRectF:
+def bounds(lines: list[Line]) -> QRectF:
+    """The rectangle that holds all finite points of the lines; null where there are none."""
     xs = [line.x[np.isfinite(line.x)] for line in lines]
     ys = [line.y[np.isfinite(line.y)] for line in lines]
     if not any(map(len, xs)) or not any(map(len, ys)):

@@ -66,13 +66,15 @@ class TrajectoryView(View):
     @property
     def settled(self) -> bool:
         """Whether the picture is of all there is: nothing new to ask, nothing unanswered."""
-        return self._asked == self._question() and self.session.analyst.idle
+        asked = self._asked == self._question() or not self.session.measures
+        return asked and self.session.analyst.idle
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
-        lengths = () if self.landscape is not None else tuple(len(shown.history) for shown in self.session.runs)
-        aspect = round(self._aspect(), 1)
-        return (self.session.generation, *((lengths, aspect, self.session.state == "running") if lengths else ()))
+        if self.landscape is not None:
+            return (self.session.generation,)
+        paths = tuple((shown.contender, len(shown.history)) for shown in self.session.measures)
+        return (self.session.generation, paths, round(self._aspect(), 1), self.session.state == "running")
 
     def _aspect(self) -> float:
         """Width over height of the picture."""
@@ -83,14 +85,15 @@ class TrajectoryView(View):
         """Have the plane fitted and the loss computed on it, if that is due."""
         question = self._question()
         race = self.session.race
-        if race is None or question == self._asked or not any(len(shown.history) for shown in self.session.runs):
+        measures = self.session.measures
+        if race is None or question == self._asked or not measures:
             return
         hurried = self._asked is None or self._asked[0] != question[0]
         if not hurried and (monotonic() - self._asked_at < _PAUSE or not self.session.analyst.idle):
             return
         self._asked, self._asked_at = question, monotonic()
         objective, landscape = race.runs[0].objective, self.landscape
-        paths = [_path(shown, shown.run.step, _POINTS // len(self.session.runs) + 2)[0] for shown in self.session.runs]
+        paths = [_path(shown, shown.run.step, _POINTS // len(measures) + 2)[0] for shown in measures]
         aspect = self._aspect()
         # While runs go on the processor is theirs: the finest grid comes when they rest.
         sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
