@@ -222,7 +222,7 @@ class TiedAutoencoder(nn.Module):
 def rosenbrock(x=-1.2, y=1.0):
     data = Rosenbrock(x=x, y=y)
     cases = data.load()
-    return ngx.Objective(data.network(), SquaredError(), cases.inputs, cases.targets)
+    return ngx.Objective(data.network(data.loss), SquaredError(), cases.inputs, cases.targets)
 
 
 def deep_linear(mlp):

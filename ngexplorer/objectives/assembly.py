@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import torch
 
-from ngexplorer.objectives.datasets import BreastCancer, DataSet, Digits, TwoMoons
-from ngexplorer.objectives.landscapes import Landscape, Rosenbrock
+from ngexplorer.objectives.datasets import AnyDataSet, DataSet
+from ngexplorer.objectives.landscapes import AnyLandscape, Landscape
 from ngexplorer.objectives.losses import AnyLoss, Loss
-from ngexplorer.objectives.models import MLP, LandscapeModel, Linear, Model
+from ngexplorer.objectives.models import AnyModel, LandscapeModel, Model
 from ngexplorer.objectives.objective import Objective
 from ngexplorer.settings import SettingError
 
-AnyData = Digits | BreastCancer | TwoMoons | Rosenbrock
-AnyModel = MLP | Linear | LandscapeModel
+AnyData = AnyDataSet | AnyLandscape
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def model_refusal(data: type[DataSet], model: type[Model]) -> str | None:
+def model_refusal(data: DataSet, model: Model) -> str | None:
     """Why this model cannot be used with this data, or None if it can."""
-    if data.landscape and model is not LandscapeModel:
-        return f"{data.title} is a test function of two parameters and brings its own residuals"
-    if not data.landscape and model is LandscapeModel:
-        return f"only a test function such as Rosenbrock has residuals of its own; {data.title} needs a network"
-    return None
+    if data.landscape and not isinstance(model, LandscapeModel):
+        return f"{data.title} is a test function of two parameters and brings its own network"
+    if not data.landscape and isinstance(model, LandscapeModel):
+        return f"only a test function such as Rosenbrock has a network of its own; {data.title} needs one"
+    reason = model.refusal(data.traits)
+    return f"{model.title} {reason} ({data.title})" if reason else None
 
 
-def loss_refusal(data: type[DataSet], loss: Loss) -> str | None:
-    """Why this loss cannot be used with this data, or None if it can."""
-    reason = loss.refusal(data.classes)
+def loss_refusal(data: DataSet, model: Model, loss: Loss) -> str | None:
+    """Why this loss cannot be used with this data and model, or None if it can."""
+    if isinstance(data, Landscape):
+        same = type(loss) is type(data.loss)
+        return None if same else f"{data.title} is made for {data.loss.title}, not for {loss.title}"
+    reason = loss.refusal(model.asked(data.traits))
     return f"{loss.title} {reason} ({data.title})" if reason else None
 
 
@@ -54,16 +57,18 @@ def assemble(
     """
     check(data, model, loss, device)
     cases = data.load()
+    traits = data.traits
+    asked = model.asked(traits)
     if isinstance(data, Landscape):
-        network = data.network()
+        network: torch.nn.Module = data.network(loss)
     else:
-        outputs = loss.outputs(cases.classes, cases.columns)
-        network = model.build(cases.inputs.shape[1], outputs, torch.Generator().manual_seed(seed))
+        network = model.build(traits, loss.outputs(asked), torch.Generator().manual_seed(seed))
     like = torch.empty(0, dtype=DTYPES[dtype], device=device)
     network = network.to(like)
 
     def prepared(pair: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        return pair[0].to(like), loss.encode(pair[1], cases.classes, like)
+        inputs, targets = pair
+        return inputs.to(like), loss.encode(targets if asked is traits else inputs, asked, like)
 
     validation = prepared(cases.validation) if cases.validation else None
     return Objective(network, loss, *prepared((cases.inputs, cases.targets)), weight_decay, validation)
@@ -71,9 +76,9 @@ def assemble(
 
 def check(data: AnyData, model: AnyModel, loss: AnyLoss, device: str) -> None:
     """Raise SettingError unless these go together on this machine."""
-    if reason := model_refusal(type(data), type(model)):
+    if reason := model_refusal(data, model):
         raise SettingError("model", reason)
-    if reason := loss_refusal(type(data), loss):
+    if reason := loss_refusal(data, model, loss):
         raise SettingError("loss", reason)
     if device not in devices():
         raise SettingError("device", f"'{device}' is not on this machine (there are: {', '.join(devices())})")

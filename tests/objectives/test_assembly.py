@@ -38,11 +38,17 @@ def test_parts_that_go_together_make_an_objective(data, model, loss, parameters,
     ("data", "model", "loss", "path", "reason"),
     [
         (Digits(), MLP(), BernoulliLogits(), "loss", "needs two classes; there are 10"),
-        (Rosenbrock(), LandscapeModel(), SoftmaxCrossEntropy(), "loss", "needs classes"),
-        (Rosenbrock(), LandscapeModel(), BernoulliLogits(), "loss", "needs yes-or-no targets"),
-        (Rosenbrock(), MLP(), SquaredError(), "model", "brings its own residuals"),
-        (Rosenbrock(), Linear(), SquaredError(), "model", "brings its own residuals"),
-        (Digits(), LandscapeModel(), SoftmaxCrossEntropy(), "model", "needs a network"),
+        (Rosenbrock(), LandscapeModel(), SoftmaxCrossEntropy(), "loss", "is made for Squared error, not for Softmax"),
+        (Rosenbrock(), LandscapeModel(), BernoulliLogits(), "loss", "is made for Squared error, not for Bernoulli"),
+        (Rosenbrock(), MLP(), SquaredError(), "model", "brings its own network"),
+        (Rosenbrock(), Linear(), SquaredError(), "model", "brings its own network"),
+        (
+            Digits(),
+            LandscapeModel(),
+            SoftmaxCrossEntropy(),
+            "model",
+            "has a network of its own; Handwritten digits needs one",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused_by_name(data, model, loss, path, reason):

@@ -18,7 +18,7 @@ def test_a_split_keeps_every_case_once(data, cases, columns, classes):
     assert loaded.validation[0].shape == (round(0.2 * cases), columns)
     assert loaded.inputs.dtype == torch.float64
     assert set(loaded.targets.tolist()) == set(range(classes))
-    assert loaded.classes == data.classes == classes
+    assert data.traits.classes == classes
     whole = msgspec.structs.replace(data, validation=0.0).load()
     assert whole.validation is None
     counts = torch.bincount(loaded.targets) + torch.bincount(loaded.validation[1], minlength=classes)

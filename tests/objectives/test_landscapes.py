@@ -30,7 +30,7 @@ def test_rosenbrock_starts_where_rosenbrock_did(rosenbrock_at):
 
 
 def test_e6_at_the_minimum_the_residuals_vanish_and_the_hessian_is_the_gauss_newton_matrix(rosenbrock_at, close):
-    objective = rosenbrock_at(*Rosenbrock.minimum)
+    objective = rosenbrock_at(*Rosenbrock.minima[0])
     theta = objective.initial_parameters
     assert float(objective.value(theta)) == 0
     close(Hessian(objective, theta).dense(), GaussNewton(objective, theta).dense())
@@ -45,6 +45,6 @@ def test_residuals_of_many_positions_are_those_of_each():
 
 def test_a_landscape_shows_its_start_and_its_minimum():
     left, right, bottom, top = Rosenbrock.window
-    for x, y in (Rosenbrock().start_point(), Rosenbrock.minimum):
+    for x, y in (Rosenbrock().start(), *Rosenbrock.minima):
         assert left <= x <= right
         assert bottom <= y <= top

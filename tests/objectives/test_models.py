@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from ngexplorer.objectives.models import MLP, Linear
+from ngexplorer.objectives.traits import Traits
 
 
 def build(model, inputs=400, outputs=5, seed=0):
-    return model.build(inputs, outputs, torch.Generator().manual_seed(seed))
+    return model.build(Traits(inputs, "real"), outputs, torch.Generator().manual_seed(seed))
 
 
 def test_a_linear_model_begins_at_zero():

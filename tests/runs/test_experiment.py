@@ -294,7 +294,7 @@ TOGETHER = {
         Rosenbrock(),
         LandscapeModel(),
         SoftmaxCrossEntropy(),
-        "loss: Softmax cross-entropy needs",
+        "loss: Rosenbrock is made for Squared error",
     ),
     "mlp on rosenbrock": (
         Rosenbrock(),

@@ -143,16 +143,24 @@ class SetupPanel(QFrame):
 
     def _refusal(self, path: str, option: Any) -> str | None:
         """Why a model or loss cannot go with the data that is chosen."""
-        data = next(k for k in members(assembly.AnyData) if k.__struct_config__.tag == self.raw["data"]["name"])
+        data = self._chosen("data", assembly.AnyData)
         if path == "model":
-            return assembly.model_refusal(data, option)
-        return assembly.loss_refusal(data, option()) if path == "loss" else None
+            return assembly.model_refusal(data, option())
+        model = self._chosen("model", assembly.AnyModel)
+        return assembly.loss_refusal(data, model, option()) if path == "loss" else None
+
+    def _chosen(self, path: str, union: Any) -> Any:
+        """The data set, model or loss that is chosen; by its usual settings while what is typed cannot be."""
+        try:
+            return convert(self.raw[path], union)
+        except SettingError:
+            return next(k for k in members(union) if k.__struct_config__.tag == self.raw[path]["name"])()
 
     # Changing.
 
     def _changed(self, path: str, value: Any) -> None:
         _put(self.raw, path, value)
-        if path == "data":
+        if path in ("data", "model"):
             self._make_legal()
         self._try()
 

@@ -22,7 +22,7 @@ from ngexplorer.gui.plots.lines import Line, Lines, pen
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives import Objective
-from ngexplorer.objectives.landscapes import Landscape, ResidualNetwork
+from ngexplorer.objectives.landscapes import LandscapeNetwork
 
 _LEVELS = 14
 _POINTS = 400
@@ -51,13 +51,13 @@ class TrajectoryView(View):
         session.shown_changed.connect(self.invalidate)
 
     @property
-    def landscape(self) -> Landscape | None:
+    def landscape(self) -> LandscapeNetwork | None:
         """The test function that is raced on, if it is one."""
         race = self.session.race
         if race is None or not race.runs:
             return None
         model = race.runs[0].objective.model
-        return model.landscape if isinstance(model, ResidualNetwork) else None
+        return model if isinstance(model, LandscapeNetwork) else None
 
     def fingerprint(self) -> Any:
         self._ask()
@@ -165,7 +165,7 @@ def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
 
 def _surfaces(
     objective: Objective,
-    landscape: Landscape | None,
+    landscape: LandscapeNetwork | None,
     paths: list[Array],
     aspect: float,
     sizes: tuple[int, ...],

@@ -8,6 +8,8 @@ import msgspec
 import torch
 from torch import Tensor
 
+from ngexplorer.objectives.traits import Traits
+
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name"):
     """The loss L(y, z) = −log r(y | z) + constant of one case with outputs z.
@@ -23,15 +25,15 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Whether L is convex in z, so that the generalized Gauss-Newton matrix is positive semi-definite (§8.1)."""
     metric_name: ClassVar[str]
 
-    def outputs(self, classes: int | None, columns: int) -> int:
-        """How many outputs C a network needs for targets of that many classes (None: real numbers) and columns."""
+    def outputs(self, traits: Traits) -> int:
+        """How many outputs C a network needs for such targets."""
         raise NotImplementedError
 
-    def refusal(self, classes: int | None) -> str | None:
-        """Why this loss cannot be used on targets of that many classes (None: real numbers), or None if it can."""
+    def refusal(self, traits: Traits) -> str | None:
+        """Why this loss cannot be used on such targets, or None if it can."""
         raise NotImplementedError
 
-    def encode(self, targets: Tensor, classes: int | None, like: Tensor) -> Tensor:
+    def encode(self, targets: Tensor, traits: Traits, like: Tensor) -> Tensor:
         """Targets as a data set has them → targets as this loss takes them, on the device and dtype of `like`."""
         raise NotImplementedError
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ngexplorer.objectives.losses.base import Loss, check_real_targets
+from ngexplorer.objectives.traits import Traits
 
 
 class BernoulliLogits(Loss, frozen=True, kw_only=True, tag="bernoulli-logits"):
@@ -19,17 +20,15 @@ class BernoulliLogits(Loss, frozen=True, kw_only=True, tag="bernoulli-logits"):
     convex: ClassVar[bool] = True
     metric_name: ClassVar[str] = "accuracy"
 
-    def outputs(self, classes: int | None, columns: int) -> int:
-        return columns if classes is None else 1
+    def outputs(self, traits: Traits) -> int:
+        return traits.columns
 
-    def refusal(self, classes: int | None) -> str | None:
-        if classes is None:
-            return "needs yes-or-no targets; these are real numbers"
-        if classes > 2:
-            return f"needs two classes; there are {classes}"
-        return None
+    def refusal(self, traits: Traits) -> str | None:
+        if traits.targets == "classes":
+            return None if traits.classes == 2 else f"needs two classes; there are {traits.classes}"
+        return None if traits.targets == "unit" else f"needs yes-or-no targets; these are {traits.described}"
 
-    def encode(self, targets: Tensor, classes: int | None, like: Tensor) -> Tensor:
+    def encode(self, targets: Tensor, traits: Traits, like: Tensor) -> Tensor:
         y = targets.to(like)
         return y[:, None] if y.ndim == 1 else y
 

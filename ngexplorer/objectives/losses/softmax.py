@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ngexplorer.objectives.losses.base import Loss
+from ngexplorer.objectives.traits import Traits
 
 
 class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-entropy"):
@@ -21,15 +22,15 @@ class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-en
     convex: ClassVar[bool] = True
     metric_name: ClassVar[str] = "accuracy"
 
-    def outputs(self, classes: int | None, columns: int) -> int:
-        if classes is None:
-            raise ValueError(f"{self.title}: {self.refusal(None)}")
-        return classes
+    def outputs(self, traits: Traits) -> int:
+        if traits.classes is None:
+            raise ValueError(f"{self.title}: {self.refusal(traits)}")
+        return traits.classes
 
-    def refusal(self, classes: int | None) -> str | None:
-        return "needs classes; these targets are real numbers" if classes is None else None
+    def refusal(self, traits: Traits) -> str | None:
+        return None if traits.targets == "classes" else f"needs classes; these targets are {traits.described}"
 
-    def encode(self, targets: Tensor, classes: int | None, like: Tensor) -> Tensor:
+    def encode(self, targets: Tensor, traits: Traits, like: Tensor) -> Tensor:
         return targets.to(device=like.device, dtype=torch.int64)
 
     def check(self, y: Tensor, z: Tensor) -> None:

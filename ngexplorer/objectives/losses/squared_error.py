@@ -9,6 +9,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from ngexplorer.objectives.losses.base import Loss, check_real_targets
+from ngexplorer.objectives.traits import Traits
 
 
 class SquaredError(Loss, frozen=True, kw_only=True, tag="squared-error"):
@@ -25,20 +26,20 @@ class SquaredError(Loss, frozen=True, kw_only=True, tag="squared-error"):
 
     variance: Annotated[float, Meta(gt=0, description="Variance σ² of the targets around the outputs")] = 1.0
 
-    def outputs(self, classes: int | None, columns: int) -> int:
-        if classes is None:
-            return columns
-        return 1 if classes == 2 else classes
+    def outputs(self, traits: Traits) -> int:
+        if traits.classes is None:
+            return traits.columns
+        return 1 if traits.classes == 2 else traits.classes
 
-    def refusal(self, classes: int | None) -> str | None:
+    def refusal(self, traits: Traits) -> str | None:
         return None
 
-    def encode(self, targets: Tensor, classes: int | None, like: Tensor) -> Tensor:
-        if classes is None:
+    def encode(self, targets: Tensor, traits: Traits, like: Tensor) -> Tensor:
+        if traits.classes is None:
             return targets.to(like)
-        if classes == 2:
+        if traits.classes == 2:
             return targets[:, None].to(like)
-        return torch.nn.functional.one_hot(targets, classes).to(like)
+        return torch.nn.functional.one_hot(targets, traits.classes).to(like)
 
     def check(self, y: Tensor, z: Tensor) -> None:
         check_real_targets(y, z, self.title)

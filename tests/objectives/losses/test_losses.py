@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
+from ngexplorer.objectives.traits import Traits
 
 LOSSES = [SquaredError(), SquaredError(variance=0.3), BernoulliLogits(), SoftmaxCrossEntropy()]
 N, C = 6, 4
@@ -160,46 +161,54 @@ def test_right_targets_pass(loss, z, targets_for):
     loss.check(targets_for(loss, N, C), z)
 
 
+REAL = Traits(3, "real", columns=2)
+
+
+def of_classes(classes):
+    return Traits(3, "classes", classes=classes)
+
+
 @pytest.mark.parametrize(
-    ("loss", "classes", "reason"),
+    ("loss", "traits", "reason"),
     [
-        (BernoulliLogits(), None, "needs yes-or-no targets"),
-        (BernoulliLogits(), 10, "needs two classes; there are 10"),
-        (SoftmaxCrossEntropy(), None, "needs classes"),
-        (SquaredError(), None, None),
-        (SquaredError(), 10, None),
-        (BernoulliLogits(), 2, None),
-        (SoftmaxCrossEntropy(), 2, None),
+        (BernoulliLogits(), REAL, "needs yes-or-no targets; these are real numbers"),
+        (BernoulliLogits(), of_classes(10), "needs two classes; there are 10"),
+        (SoftmaxCrossEntropy(), REAL, "needs classes; these targets are real numbers"),
+        (SquaredError(), REAL, None),
+        (SquaredError(), of_classes(10), None),
+        (BernoulliLogits(), of_classes(2), None),
+        (BernoulliLogits(), Traits(3, "unit", columns=3), None),
+        (SoftmaxCrossEntropy(), of_classes(2), None),
     ],
 )
-def test_a_loss_says_which_data_it_refuses(loss, classes, reason):
-    refusal = loss.refusal(classes)
+def test_a_loss_says_which_data_it_refuses(loss, traits, reason):
+    refusal = loss.refusal(traits)
     assert refusal is None if reason is None else reason in refusal
 
 
 @pytest.mark.parametrize(
-    ("loss", "classes", "outputs", "encoded"),
+    ("loss", "outputs", "encoded"),
     [
-        (SoftmaxCrossEntropy(), 3, 3, [0, 2, 1]),
-        (SquaredError(), 3, 3, [[1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]]),
+        (SoftmaxCrossEntropy(), 3, [0, 2, 1]),
+        (SquaredError(), 3, [[1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0]]),
     ],
 )
-def test_classes_are_encoded_as_the_loss_takes_them(loss, classes, outputs, encoded):
+def test_classes_are_encoded_as_the_loss_takes_them(loss, outputs, encoded):
     like = torch.empty(0, dtype=torch.float64)
-    y = loss.encode(torch.tensor([0, 2, 1]), classes, like)
+    y = loss.encode(torch.tensor([0, 2, 1]), of_classes(3), like)
     assert y.tolist() == encoded
-    assert loss.outputs(classes, 1) == outputs
+    assert loss.outputs(of_classes(3)) == outputs
     loss.check(y, torch.zeros(3, outputs, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("loss", [SquaredError(), BernoulliLogits()], ids=lambda loss: type(loss).__name__)
 def test_two_classes_are_one_column_of_zeros_and_ones(loss):
-    y = loss.encode(torch.tensor([0, 1, 1]), 2, torch.empty(0, dtype=torch.float32))
+    y = loss.encode(torch.tensor([0, 1, 1]), of_classes(2), torch.empty(0, dtype=torch.float32))
     assert y.tolist() == [[0.0], [1.0], [1.0]]
     assert y.dtype == torch.float32
-    assert loss.outputs(2, 1) == 1
+    assert loss.outputs(of_classes(2)) == 1
 
 
 def test_softmax_without_classes_has_no_number_of_outputs():
     with pytest.raises(ValueError, match="needs classes"):
-        SoftmaxCrossEntropy().outputs(None, 2)
+        SoftmaxCrossEntropy().outputs(REAL)

@@ -1,35 +1,17 @@
-"""The models: each a typed record of its settings that builds a torch module from a seeded generator."""
+"""Models that are Linear layers in sequence."""
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-import msgspec
 import torch
 from msgspec import Meta
 from torch import nn
 
-Activation = Literal["tanh", "relu", "sigmoid", "softplus"]
-Width = Annotated[int, Meta(ge=1, le=4096)]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-}
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name"):
-    """A model by its settings; `build` makes the module."""
-
-    title: ClassVar[str]
-
-    def build(self, inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
-        """A float64 module from `inputs` to `outputs` numbers a case, its weights drawn from `generator`."""
-        raise NotImplementedError
+from ngexplorer.objectives.models.base import ACTIVATIONS, Activation, Model, Width
+from ngexplorer.objectives.traits import Traits
 
 
 class Linear(Model, frozen=True, kw_only=True, tag="linear"):
@@ -39,8 +21,8 @@ class Linear(Model, frozen=True, kw_only=True, tag="linear"):
 
     bias: Annotated[bool, Meta(description="Whether there is a constant term b")] = True
 
-    def build(self, inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
-        layer = nn.Linear(inputs, outputs, bias=self.bias, dtype=torch.float64)
+    def build(self, traits: Traits, outputs: int, generator: torch.Generator) -> nn.Module:
+        layer = nn.Linear(traits.features, outputs, bias=self.bias, dtype=torch.float64)
         for parameter in layer.parameters():
             nn.init.zeros_(parameter)
         return nn.Sequential(layer)
@@ -56,21 +38,15 @@ class MLP(Model, frozen=True, kw_only=True, tag="mlp"):
     ] = (16,)
     activation: Annotated[Activation, Meta(description="Between the layers")] = "tanh"
 
-    def build(self, inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    def build(self, traits: Traits, outputs: int, generator: torch.Generator) -> nn.Module:
         gain = math.sqrt(2) if self.activation == "relu" else 1.0
-        widths = (inputs, *self.hidden, outputs)
+        widths = (traits.features, *self.hidden, outputs)
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(widths)):
             if i:
-                layers.append(_ACTIVATIONS[self.activation]())
+                layers.append(ACTIVATIONS[self.activation]())
             layer = nn.Linear(before, after, dtype=torch.float64)
             nn.init.normal_(layer.weight, std=gain / math.sqrt(before), generator=generator)
             nn.init.zeros_(layer.bias)
             layers.append(layer)
         return nn.Sequential(*layers)
-
-
-class LandscapeModel(Model, frozen=True, kw_only=True, tag="landscape"):
-    """The residual map that a landscape brings with it; it has no settings of its own."""
-
-    title: ClassVar[str] = "Its own residuals"
