@@ -10,9 +10,20 @@ history.to_csv("run.csv")
 """
 
 from ngexplorer import curvature, optimizers
+from ngexplorer.cancellation import Cancelled, Watch
 from ngexplorer.objectives import Objective, Point, losses
 from ngexplorer.runs import History, run
 
 __version__ = "0.1.0"
 
-__all__ = ["History", "Objective", "Point", "curvature", "losses", "optimizers", "run"]
+__all__ = [
+    "Cancelled",
+    "History",
+    "Objective",
+    "Point",
+    "Watch",
+    "curvature",
+    "losses",
+    "optimizers",
+    "run",
+]

@@ -1,11 +1,18 @@
-"""How long work is asked to stop: a function polled inside its loops."""
+"""How long work is watched: by a function that asks it to stop, polled in its loops, and one told how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Cancel = Callable[[], bool]
 """Returns True once the work should be abandoned; cheap enough for an inner loop."""
+
+Progress = Callable[[float], None]
+"""Is told which share of the work at hand is done, from 0 to 1."""
 
 
 class Cancelled(Exception):
@@ -15,3 +22,30 @@ class Cancelled(Exception):
 def never() -> bool:
     """The cancel function of work that nobody stops."""
     return False
+
+
+def unseen(share: float) -> None:
+    """The progress function of work that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who may stop the work, and who is told how far it is."""
+
+    cancel: Cancel = never
+    progress: Progress = unseen
+
+    def check(self) -> None:
+        """Raise Cancelled if the work should be abandoned."""
+        if self.cancel():
+            raise Cancelled
+
+    def over(self, steps: Sequence[T]) -> Iterator[T]:
+        """The steps of a loop, watched."""
+        for i, step in enumerate(steps):
+            self.check()
+            yield step
+            self.progress((i + 1) / len(steps))
+
+
+UNWATCHED = Watch()

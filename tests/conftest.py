@@ -97,9 +97,10 @@ class Reference:
 def refer(objective, theta):
     """The reference at θ; weight decay enters value, gradient and every matrix."""
     module, loss, decay = objective.model, objective.loss, objective.weight_decay
-    names = [name for name, _ in module.named_parameters()]
-    shapes = [p.shape for p in module.parameters()]
-    sizes = [p.numel() for p in module.parameters()]
+    trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    names = [name for name, _ in trained]
+    shapes = [p.shape for _, p in trained]
+    sizes = [p.numel() for _, p in trained]
 
     def outputs(flat):
         parts = zip(names, flat.split(sizes), shapes, strict=True)

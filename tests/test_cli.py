@@ -11,8 +11,13 @@ import pytest
 import ngexplorer
 from ngexplorer import cli, resource_files
 from ngexplorer.cli import main
+from ngexplorer.objectives.datasets import AnyDataSet
+from ngexplorer.objectives.landscapes import AnyLandscape
+from ngexplorer.objectives.losses import AnyLoss
+from ngexplorer.objectives.models import AnyModel
 from ngexplorer.optimizers import RECIPES, Stepper
 from ngexplorer.runs.export import HEADER, TIME_COLUMNS
+from ngexplorer.settings import tags
 
 TINY = """
 title = "Tiny"
@@ -121,10 +126,10 @@ def test_a_run_that_diverged_is_status_0_and_says_when(tmp_path, capsys):
     [
         ("optimizers", set(RECIPES)),
         ("experiments", set(resource_files.experiment_names())),
-        ("datasets", {"digits", "breast-cancer", "two-moons"}),
-        ("landscapes", {"rosenbrock"}),
-        ("losses", {"squared-error", "bernoulli-logits", "softmax-cross-entropy"}),
-        ("models", {"mlp", "linear", "landscape"}),
+        ("datasets", set(tags(AnyDataSet))),
+        ("landscapes", set(tags(AnyLandscape))),
+        ("losses", set(tags(AnyLoss))),
+        ("models", set(tags(AnyModel))),
     ],
 )
 def test_lists_are_objects_with_a_name_and_people_read_the_same_names(what, names, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor
@@ -17,6 +16,15 @@ class Fisher(GaussNewton):
     name: ClassVar[str] = "fisher"
     title: ClassVar[str] = "Fisher matrix"
 
-    @cached_property
     def _middle(self) -> Tensor:
         return self.objective.loss.fisher(self.point.outputs)
+
+    def _push(self, moved: Tensor, rows: slice) -> Tensor:
+        return self.objective.loss.fisher_product(self.point.outputs[rows], moved)
+
+    def _root(self) -> Tensor:
+        return self.objective.loss.fisher_root(self.point.outputs)
+
+    @property
+    def _gradient_in_range(self) -> bool:
+        return True  # F_R is the sum over labels of score scoreᵀ, and the training label's is one of them

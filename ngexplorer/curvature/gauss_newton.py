@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from ngexplorer.curvature.base import Curvature
+from ngexplorer.curvature import sample_space
+from ngexplorer.curvature.base import LARGEST_FACTORIZED, Curvature
+from ngexplorer.curvature.layers import diagonal_by_layers
 
 
 class GaussNewton(Curvature):
@@ -17,14 +17,43 @@ class GaussNewton(Curvature):
     name: ClassVar[str] = "gauss-newton"
     title: ClassVar[str] = "Gauss-Newton matrix"
 
-    @cached_property
     def _middle(self) -> Tensor:
+        """H_L of every case, (N, C, C)."""
         return self.objective.loss.hessian(self.point.outputs, self.objective.targets)
 
-    def _matvec(self, v: Tensor) -> Tensor:
-        point = self.point
-        product = torch.einsum("ncd,nd->nc", self._middle, point.jvp(v))
-        return point.vjp(product) / len(point.outputs)
+    def _push(self, moved: Tensor, rows: slice) -> Tensor:
+        """H_L times directions of the outputs at some rows, (rows, K, C)."""
+        return self.objective.loss.hessian_product(self.point.outputs[rows], self.objective.targets[rows], moved)
+
+    def _root(self) -> Tensor:
+        """S with S Sᵀ = H_L, (N, C, R). Raises ValueError where H_L is not positive semi-definite."""
+        return self.objective.loss.hessian_root(self.point.outputs, self.objective.targets)
+
+    @property
+    def _gradient_in_range(self) -> bool:
+        """Whether ∂L/∂z lies in the range of S for every case, as it does where H_L = F_R."""
+        return self.objective.loss.natural
+
+    def _product(self, vectors: Tensor) -> Tensor:
+        return self.point.product(vectors, self._push, self.second_order)
 
     def _dense(self) -> Tensor:
-        return self.point.dense(self._middle, second_order=False)
+        return self.point.dense(self._middle(), self.second_order)
+
+    def _diagonal(self) -> Tensor:
+        if self.second_order or self.objective.affine_refusal is not None:
+            return super()._diagonal()
+        try:
+            root = self._root()
+        except ValueError:  # not positive semi-definite
+            return super()._diagonal()
+        return diagonal_by_layers(self.point, root) + self.objective.weight_decay
+
+    def solve_gradient(self, damping: float) -> Tensor:
+        """(B + damping·I)⁻¹ ∇h, (P,): in sample space where that is smaller than θ, and the gradient lies in it."""
+        rows = self.point.outputs.numel()
+        small = rows < self.shape[0] and self.shape[0] > LARGEST_FACTORIZED
+        if self.second_order or not small or not damping > 0 or not self._gradient_in_range:
+            return super().solve_gradient(damping)
+        whitened = self.objective.loss.whitened_gradient(self.point.outputs, self.objective.targets)
+        return sample_space.solve_gradient(self.point, self._root(), whitened, damping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from ngexplorer.objectives.datasets import AnyDataSet, DataSet
 from ngexplorer.objectives.landscapes import AnyLandscape, Landscape
@@ -60,9 +61,9 @@ def assemble(
     traits = data.traits
     asked = model.asked(traits)
     if isinstance(data, Landscape):
-        network: torch.nn.Module = data.network(loss)
+        network: nn.Module = data.network(loss)
     else:
-        network = model.build(traits, loss.outputs(asked), torch.Generator().manual_seed(seed))
+        network = linked(model.build(traits, loss.outputs(asked), torch.Generator().manual_seed(seed)), loss)
     like = torch.empty(0, dtype=DTYPES[dtype], device=device)
     network = network.to(like)
 
@@ -72,6 +73,14 @@ def assemble(
 
     validation = prepared(cases.validation) if cases.validation else None
     return Objective(network, loss, *prepared((cases.inputs, cases.targets)), weight_decay, validation)
+
+
+def linked(network: nn.Module, loss: Loss) -> nn.Module:
+    """The network, followed by the map from any numbers to this loss's outputs where it needs one."""
+    link = loss.link()
+    if link is None:
+        return network
+    return nn.Sequential(*(network if type(network) is nn.Sequential else (network,)), link)
 
 
 def check(data: AnyData, model: AnyModel, loss: AnyLoss, device: str) -> None:

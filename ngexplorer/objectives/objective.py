@@ -8,20 +8,41 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from ngexplorer.cancellation import UNWATCHED, Watch
+from ngexplorer.objectives import soundness
 from ngexplorer.objectives.losses import Loss
-from ngexplorer.objectives.networks import flatten_parameters, network_of
+from ngexplorer.objectives.networks import (
+    GeneralNetwork,
+    Inputs,
+    cases_of,
+    flatten_parameters,
+    network_of,
+    taken,
+    tensors_of,
+)
 from ngexplorer.objectives.point import Point
+
+_KEPT_BYTES = 512 * 2**20
+"""A forward pass is kept whole while it takes no more than this."""
+_FEW = 6
+"""So many cases are enough to see what a model does."""
 
 
 class Objective:
     """A model, a loss and data as a function of one flat θ.
 
-    model: any nn.Module whose outputs are (N, C); it is copied, and its own parameters never change.
-    loss: one of `ngexplorer.losses`. inputs (N, ...), targets as the loss takes them, on the model's device and dtype.
+    model: any nn.Module whose outputs are (N, C), or (N, T, C) for T positions of a case, each of which then counts as
+    a case. It is copied, and its own parameters never change. θ holds its trainable parameters; frozen ones and buffers
+    stay what they are, and tied ones stand in θ once. It is called with `inputs`: a tensor, a tuple (its positional
+    arguments) or a dict (its keyword arguments), the first dimension of each tensor being the cases.
+    loss: one of `ngexplorer.losses`. targets as the loss takes them, on the model's device and dtype.
     weight_decay: η ≥ 0 of ½η‖θ‖², which enters h, its gradient and every curvature matrix.
     validation: inputs and targets kept apart, or None.
+    chunk: how many cases go through the model at once; None: as many as fit in half a gigabyte of activations.
 
-    Raises ValueError, naming the argument, what came and what is accepted, for wrong shapes or values.
+    Raises ValueError, naming the argument, what came and what is accepted, for wrong shapes or values, and for a model
+    that is no function of θ and one case: dropout and batch normalization in training mode. `hessian_refusal` says why
+    the model's second derivatives cannot be trusted, or is None.
     Every mean is over cases; L sums over a case's outputs (Martens 2020, §2).
     """
 
@@ -29,33 +50,78 @@ class Objective:
         self,
         model: nn.Module,
         loss: Loss,
-        inputs: Tensor,
+        inputs: Inputs,
         targets: Tensor,
         weight_decay: float = 0.0,
-        validation: tuple[Tensor, Tensor] | None = None,
+        validation: tuple[Inputs, Tensor] | None = None,
+        *,
+        chunk: int | None = None,
     ) -> None:
         if not (weight_decay >= 0 and weight_decay < float("inf")):
             raise ValueError(f"weight_decay: {weight_decay}; a finite number ≥ 0 is accepted")
-        if len(inputs) == 0:
-            raise ValueError("inputs: no cases; an objective needs at least one")
-        if inputs.is_floating_point() and not bool(torch.isfinite(inputs).all()):
-            raise ValueError("inputs: NaN or infinite values; finite numbers are accepted")
+        if chunk is not None and not (isinstance(chunk, int) and chunk >= 1):
+            raise ValueError(f"chunk: {chunk}; a whole number ≥ 1 of cases, or None, is accepted")
         self.model = copy.deepcopy(model)
         self.loss = loss
-        self.inputs = inputs
-        self.targets = targets
         self.weight_decay = weight_decay
         self.initial_parameters = flatten_parameters(self.model)
-        if inputs.is_floating_point() and inputs.dtype != self.dtype:
-            raise ValueError(f"inputs: {inputs.dtype}; the model takes {self.dtype}")
-        self.network = network_of(self.model)
-        outputs = self.network.run(self.initial_parameters, inputs).outputs
-        if len(outputs) != len(inputs):
+        self._check_inputs(inputs)
+        self.network = network_of(self.model, inputs)
+        few = taken(inputs, slice(0, _FEW))
+        seen = self._first_look(few)
+        self.hessian_refusal: str | None = None
+        if isinstance(self.network, GeneralNetwork):
+            self.hessian_refusal = soundness.examine(self.network, self.initial_parameters, few)
+        if chunk is None:
+            chunk = max(1, int(_KEPT_BYTES / max(self.network.bytes_per_case(self.initial_parameters, few), 1)))
+        self._chunk = chunk
+        self._positions = len(seen) // cases_of(few)
+        self._take(inputs, targets, seen)
+        self.validation: Objective | None = None
+        if validation is not None:
+            held = copy.copy(self)
+            held.weight_decay = 0.0
+            held._check_inputs(validation[0])
+            held._take(*validation, seen)
+            self.validation = held
+
+    def _check_inputs(self, inputs: Inputs) -> None:
+        if cases_of(inputs) == 0:
+            raise ValueError("inputs: no cases; an objective needs at least one")
+        for tensor in tensors_of(inputs):
+            if tensor.device != self.device:
+                raise ValueError(f"inputs: on {tensor.device}; the model is on {self.device}")
+            if tensor.is_floating_point() and tensor.dtype != self.dtype:
+                raise ValueError(f"inputs: {tensor.dtype}; the model takes {self.dtype}")
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise ValueError("inputs: NaN or infinite values; finite numbers are accepted")
+
+    def _first_look(self, few: Inputs) -> Tensor:
+        """The outputs of a few cases. Raises ValueError where the model cannot take them."""
+        try:
+            seen = self.network.evaluate(self.initial_parameters, few)
+        except (RuntimeError, TypeError, IndexError) as error:
+            shapes = ", ".join(f"({', '.join(map(str, ('cases', *t.shape[1:])))})" for t in tensors_of(few))
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"inputs: the model does not take {shapes}: {reason}") from error
+        if len(seen) == 0 or len(seen) % cases_of(few):
             raise ValueError(
-                f"model: {len(outputs)} outputs for {len(inputs)} cases; one row of outputs a case is taken"
+                f"model: {len(seen)} outputs for {cases_of(few)} cases; one row of outputs a case is taken, or T"
             )
-        loss.check(targets, outputs)
-        self.validation = None if validation is None else Objective(self.model, loss, *validation)
+        return seen
+
+    def _take(self, inputs: Inputs, targets: Tensor, seen: Tensor) -> None:
+        """Be the objective on these cases, which gives outputs like those seen."""
+        self.inputs = inputs
+        if targets.device != self.device:
+            raise ValueError(f"targets: on {targets.device}; the model is on {self.device}")
+        rows = self.cases * self._positions
+        positioned = targets.shape[:2] == (self.cases, self._positions)
+        if self._positions > 1 and positioned and (targets.ndim == 3 or not targets.is_floating_point()):
+            targets = targets.flatten(0, 1)
+        self.loss.check(targets, seen[:1].expand(rows, -1))
+        self.targets = targets
+        self.__dict__.pop("gradient_flops", None)
 
     @property
     def parameters(self) -> int:
@@ -65,7 +131,35 @@ class Objective:
     @property
     def cases(self) -> int:
         """N, the number of training cases."""
-        return len(self.inputs)
+        return cases_of(self.inputs)
+
+    @property
+    def chunks(self) -> list[slice]:
+        """The cases that go through the model at once."""
+        return [slice(at, min(at + self._chunk, self.cases)) for at in range(0, self.cases, self._chunk)]
+
+    @cached_property
+    def layers(self) -> list[slice]:
+        """Where in θ each module's own parameters stand, in order: a layer's weight and bias together."""
+        ends: dict[str, slice] = {}
+        at = 0
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                module, start = name.rpartition(".")[0], at
+                at += parameter.numel()
+                ends[module] = slice(ends[module].start if module in ends else start, at)
+        return list(ends.values())
+
+    @cached_property
+    def affine_refusal(self) -> str | None:
+        """Why the model's gradients are not made of Linear and Conv2d layers, each used once, or None if they are."""
+        few = taken(self.inputs, slice(0, 2))
+        try:
+            run = self.network.run(self.initial_parameters, few)
+            run.statistics(torch.zeros_like(run.outputs)[:, None])
+        except ValueError as error:
+            return str(error)
+        return None
 
     @property
     def device(self) -> torch.device:
@@ -75,18 +169,32 @@ class Objective:
     def dtype(self) -> torch.dtype:
         return self.initial_parameters.dtype
 
-    def at(self, theta: Tensor) -> Point:
-        """Look at θ once: a Point. Raises ValueError unless θ is (P,) of this device and dtype."""
+    def at(self, theta: Tensor, watch: Watch = UNWATCHED) -> Point:
+        """Look at θ once: a Point, whose long work `watch` can stop. Raises ValueError unless θ is (P,) of this device
+        and dtype."""
         if theta.shape != (self.parameters,) or theta.device != self.device or theta.dtype != self.dtype:
             raise ValueError(
                 f"theta: shape {tuple(theta.shape)}, {theta.dtype} on {theta.device}; "
                 f"this objective takes ({self.parameters},), {self.dtype} on {self.device}"
             )
-        return Point(self, theta.detach() if theta.requires_grad else theta)
+        return Point(self, theta.detach() if theta.requires_grad else theta, watch)
 
     def penalty(self, theta: Tensor) -> Tensor | float:
         """½η‖θ‖²."""
         return 0.5 * self.weight_decay * theta.dot(theta) if self.weight_decay else 0.0
+
+    def penalty_gradient(self, theta: Tensor) -> Tensor | float:
+        """ηθ, (P,)."""
+        return self.weight_decay * theta if self.weight_decay else 0.0
+
+    def penalty_product(self, theta: Tensor, vectors: Tensor, second_order: bool) -> Tensor | float:
+        """The penalty's part of a curvature matrix, times vectors (P,) or (P, K): ηv. `second_order`: as the Hessian
+        has it, which differs under a reparametrization alone."""
+        return self.weight_decay * vectors if self.weight_decay else 0.0
+
+    def add_penalty(self, theta: Tensor, matrix: Tensor, second_order: bool) -> None:
+        """Add the penalty's part to a dense curvature matrix (P, P) in place: ηI."""
+        matrix.diagonal().add_(self.weight_decay)
 
     def value(self, theta: Tensor) -> Tensor:
         """h(θ), a scalar tensor."""
@@ -102,22 +210,25 @@ class Objective:
 
     def batch(self, indices: Tensor) -> Objective:
         """The same objective on some of its cases, (B,) int64; shares the model, no validation."""
+        if len(indices) == 0:
+            raise ValueError("indices: none; a batch needs at least one case")
         part = copy.copy(self)
-        part.inputs, part.targets = self.inputs[indices], self.targets[indices]
+        part.inputs = taken(self.inputs, indices)
+        by_case = self.targets.view(self.cases, self._positions, *self.targets.shape[1:])
+        part.targets = by_case[indices].flatten(0, 1)
         part.validation = None
         part.__dict__.pop("gradient_flops", None)
-        if part.cases == 0:
-            raise ValueError("indices: none; a batch needs at least one case")
         return part
 
     @cached_property
     def gradient_flops(self) -> float:
-        """Floating-point operations of one gradient: three forward passes' worth, counted by torch.
+        """Floating-point operations of one gradient: three forward passes' worth, counted by torch on a few cases.
 
         Elementwise work is not counted, so at least two operations a parameter and pass are assumed.
         """
         from torch.utils.flop_counter import FlopCounterMode
 
+        few = taken(self.inputs, slice(0, _FEW))
         with FlopCounterMode(display=False) as counter:
-            self.network.run(self.initial_parameters, self.inputs)
-        return 3.0 * max(counter.get_total_flops(), 2 * self.parameters)
+            self.network.evaluate(self.initial_parameters, few)
+        return 3.0 * max(counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters)

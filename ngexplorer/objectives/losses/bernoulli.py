@@ -1,22 +1,21 @@
-"""Bernoulli with logits: logistic regression, for two classes or several independent yes-or-no outputs."""
+"""Bernoulli, for two classes or several independent yes-or-no outputs: logits (logistic regression), probabilities."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ngexplorer.objectives.losses.base import Loss, check_real_targets
+from ngexplorer.objectives.losses.base import check_real_targets, ratio
+from ngexplorer.objectives.losses.diagonal import DiagonalLoss
 from ngexplorer.objectives.traits import Traits
 
 
-class BernoulliLogits(Loss, frozen=True, kw_only=True, tag="bernoulli-logits"):
-    """L = Σ_c log(1 + e^{z_c}) − y_c z_c, with H_L = F_R = diag(p(1 − p)), p = σ(z) (MATH §2: Bernoulli logit)."""
+class Bernoulli(DiagonalLoss, frozen=True, kw_only=True):
+    """L = −Σ_c y_c log p_c + (1 − y_c) log(1 − p_c), where p is the prediction. Targets (N, C), 0 to 1."""
 
-    title: ClassVar[str] = "Bernoulli, logits"
-    natural: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     metric_name: ClassVar[str] = "accuracy"
 
@@ -37,29 +36,61 @@ class BernoulliLogits(Loss, frozen=True, kw_only=True, tag="bernoulli-logits"):
         if bool(((y < 0) | (y > 1)).any()):
             raise ValueError(f"targets: values from {float(y.min())} to {float(y.max())}; {self.title} takes 0 to 1")
 
+    def sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        # Not torch.bernoulli, which stops the process of a GPU where a diverged z is NaN.
+        draws = torch.rand(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+        return (draws < self.prediction(z.detach())).to(z)
+
+    def metric(self, z: Tensor, y: Tensor) -> Tensor:
+        """Accuracy of deciding 1 where p > ½."""
+        return ((self.prediction(z) > 0.5) == (y > 0.5)).to(z.dtype).mean()
+
+
+class BernoulliLogits(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-logits"):
+    """L = Σ_c log(1 + e^{z_c}) − y_c z_c, with H_L = F_R = diag(p(1 − p)), p = σ(z) (MATH §2: Bernoulli logit)."""
+
+    title: ClassVar[str] = "Bernoulli, logits"
+    natural: ClassVar[bool] = True
+
     def per_case(self, z: Tensor, y: Tensor) -> Tensor:
         return (softplus(z) - y * z).sum(1)
 
     def gradient(self, z: Tensor, y: Tensor) -> Tensor:
         return torch.sigmoid(z) - y
 
-    def hessian(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.fisher(z)
-
-    def fisher(self, z: Tensor) -> Tensor:
-        p = torch.sigmoid(z)
-        return torch.diag_embed(p * (1 - p))
-
-    def fisher_root(self, z: Tensor) -> Tensor:
-        p = torch.sigmoid(z)
-        return torch.diag_embed((p * (1 - p)).sqrt())
-
-    def sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.bernoulli(torch.sigmoid(z.detach()), generator=generator)
+    def fisher_diagonal(self, z: Tensor) -> Tensor:
+        # σ(−z) keeps the digits that 1 − σ(z) loses.
+        return torch.sigmoid(z) * torch.sigmoid(-z)
 
     def prediction(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z)
 
-    def metric(self, z: Tensor, y: Tensor) -> Tensor:
-        """Accuracy of deciding 1 where z > 0."""
-        return ((z > 0) == (y > 0.5)).to(z.dtype).mean()
+
+class BernoulliProbability(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-probability"):
+    """L = −Σ_c y_c log z_c + (1 − y_c) log(1 − z_c): outputs are probabilities, as after a sigmoid layer.
+
+    F_R = diag(1/(p(1 − p))) and H_L = diag(y/p² + (1 − y)/(1 − p)²), p = z, which depends on y (MATH §2: Bernoulli,
+    z = p). L is infinite for z outside [0, 1], and for the label that z = 0 or 1 rules out.
+    """
+
+    title: ClassVar[str] = "Bernoulli, probabilities"
+    natural: ClassVar[bool] = False
+
+    def link(self) -> nn.Module:
+        return nn.Sigmoid()
+
+    def per_case(self, z: Tensor, y: Tensor) -> Tensor:
+        value = -torch.xlogy(y, z) - torch.special.xlog1py(1 - y, -z)
+        return torch.where((z < 0) | (z > 1), torch.full_like(z, torch.inf), value).sum(1)
+
+    def gradient(self, z: Tensor, y: Tensor) -> Tensor:
+        return ratio(1 - y, 1 - z) - ratio(y, z)
+
+    def hessian_diagonal(self, z: Tensor, y: Tensor) -> Tensor:
+        return ratio(y, z.square()) + ratio(1 - y, (1 - z).square())
+
+    def fisher_diagonal(self, z: Tensor) -> Tensor:
+        return 1 / (z * (1 - z))
+
+    def prediction(self, z: Tensor) -> Tensor:
+        return z

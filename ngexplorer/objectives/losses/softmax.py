@@ -1,24 +1,20 @@
-"""Softmax cross-entropy: r(· | z) is categorical with logits z."""
+"""Softmax: r(· | z) is categorical; z are logits, probabilities or log-probabilities (three splits of one network)."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ngexplorer.objectives.losses.base import Loss
+from ngexplorer.objectives.losses.diagonal import DiagonalLoss
 from ngexplorer.objectives.traits import Traits
 
 
-class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-entropy"):
-    """L = log Σ_c e^{z_c} − z_y, with H_L = F_R = diag(p) − ppᵀ, whose null vector is 1 (MATH §2: softmax logits).
+class Categorical(Loss, frozen=True, kw_only=True):
+    """L = −log p_y, where p is the prediction. Targets are class indices, (N,), int64."""
 
-    Targets are class indices, (N,), int64.
-    """
-
-    title: ClassVar[str] = "Softmax cross-entropy"
-    natural: ClassVar[bool] = True
     convex: ClassVar[bool] = True
     metric_name: ClassVar[str] = "accuracy"
 
@@ -45,6 +41,26 @@ class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-en
                 f"{z.shape[1]} outputs take 0 to {z.shape[1] - 1}"
             )
 
+    def sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        # The first of C exponential clocks with rates p to ring. Not torch.multinomial, which stops the process of a
+        # GPU where a diverged z is NaN.
+        p = self.prediction(z.detach())
+        return (p / torch.empty_like(p).exponential_(generator=generator)).argmax(1)
+
+    def metric(self, z: Tensor, y: Tensor) -> Tensor:
+        """Accuracy of deciding for the largest output."""
+        return (z.argmax(1) == y).to(z.dtype).mean()
+
+
+class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-cross-entropy"):
+    """L = log Σ_c e^{z_c} − z_y, with H_L = F_R = diag(p) − ppᵀ, whose null vector is 1 (MATH §2: softmax logits).
+
+    Targets are class indices, (N,), int64.
+    """
+
+    title: ClassVar[str] = "Softmax cross-entropy"
+    natural: ClassVar[bool] = True
+
     def per_case(self, z: Tensor, y: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(z, y, reduction="none")
 
@@ -52,12 +68,15 @@ class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-en
         p = torch.softmax(z, 1)
         return p.scatter_add(1, y[:, None], torch.full_like(z[:, :1], -1.0))
 
-    def hessian(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.fisher(z)
-
     def fisher(self, z: Tensor) -> Tensor:
         p = torch.softmax(z, 1)
         return torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+
+    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
+        """p∘u − p (pᵀu)."""
+        p = torch.softmax(z, 1) if u.ndim == 2 else torch.softmax(z, 1)[:, None]
+        weighted = p * u
+        return weighted - p * weighted.sum(-1, keepdim=True)
 
     def fisher_root(self, z: Tensor) -> Tensor:
         """S = diag(√p) − p √pᵀ: S Sᵀ = diag(p) − ppᵀ since √pᵀ√p = 1."""
@@ -65,12 +84,79 @@ class SoftmaxCrossEntropy(Loss, frozen=True, kw_only=True, tag="softmax-cross-en
         root = p.sqrt()
         return torch.diag_embed(root) - p[:, :, None] * root[:, None, :]
 
-    def sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.multinomial(torch.softmax(z.detach(), 1), 1, generator=generator)[:, 0]
+    def whitened_gradient(self, z: Tensor, y: Tensor) -> Tensor:
+        """r = −e_y/√p_y: S r = −e_y + p."""
+        log_p = torch.log_softmax(z, 1).gather(1, y[:, None])
+        return torch.zeros_like(z).scatter(1, y[:, None], -torch.exp(-0.5 * log_p))
 
     def prediction(self, z: Tensor) -> Tensor:
         return torch.softmax(z, 1)
 
-    def metric(self, z: Tensor, y: Tensor) -> Tensor:
-        """Accuracy of deciding for the largest logit."""
-        return (z.argmax(1) == y).to(z.dtype).mean()
+
+class SoftmaxProbabilities(Categorical, DiagonalLoss, frozen=True, kw_only=True, tag="softmax-probabilities"):
+    """L = −log z_y: outputs are probabilities that sum to 1, as after a softmax layer.
+
+    F_R = diag(1/p) and H_L = e_y e_yᵀ/p_y², p = z (MATH §2: softmax, z = p): G is then the empirical Fisher matrix
+    (E4). L is infinite where z_y ≤ 0. The score's mean under r is 1, not 0: L also sees changes of Σ_c z_c, which the
+    network never makes.
+    """
+
+    title: ClassVar[str] = "Softmax, probabilities"
+    natural: ClassVar[bool] = False
+
+    def link(self) -> nn.Module:
+        return nn.Softmax(dim=1)
+
+    def per_case(self, z: Tensor, y: Tensor) -> Tensor:
+        return -at_label(z, y).clamp(min=0).log()
+
+    def gradient(self, z: Tensor, y: Tensor) -> Tensor:
+        return only_at_label(-1 / at_label(z, y), y, z)
+
+    def hessian_diagonal(self, z: Tensor, y: Tensor) -> Tensor:
+        return only_at_label(at_label(z, y).square().reciprocal(), y, z)
+
+    def fisher_diagonal(self, z: Tensor) -> Tensor:
+        return 1 / z
+
+    def prediction(self, z: Tensor) -> Tensor:
+        return z
+
+
+class SoftmaxLogProbabilities(Categorical, DiagonalLoss, frozen=True, kw_only=True, tag="softmax-log-probabilities"):
+    """L = −z_y: outputs are log-probabilities, as after a log-softmax layer.
+
+    F_R = diag(p), p = e^z, and H_L = 0 (MATH §2: softmax, z = log-probabilities): G is 0 (E4). As L is linear, even
+    E_{y ~ r}[H_L] is not F_R: r is a density only on the surface Σ_c e^{z_c} = 1, to which the network keeps.
+    """
+
+    title: ClassVar[str] = "Softmax, log-probabilities"
+    natural: ClassVar[bool] = False
+
+    def link(self) -> nn.Module:
+        return nn.LogSoftmax(dim=1)
+
+    def per_case(self, z: Tensor, y: Tensor) -> Tensor:
+        return -at_label(z, y)
+
+    def gradient(self, z: Tensor, y: Tensor) -> Tensor:
+        return only_at_label(torch.full_like(z[:, 0], -1.0), y, z)
+
+    def hessian_diagonal(self, z: Tensor, y: Tensor) -> Tensor:
+        return torch.zeros_like(z)
+
+    def fisher_diagonal(self, z: Tensor) -> Tensor:
+        return z.exp()
+
+    def prediction(self, z: Tensor) -> Tensor:
+        return z.exp()
+
+
+def at_label(z: Tensor, y: Tensor) -> Tensor:
+    """z_y of each case, (N,)."""
+    return z.gather(1, y[:, None])[:, 0]
+
+
+def only_at_label(values: Tensor, y: Tensor, like: Tensor) -> Tensor:
+    """values, (N,), in the place of each case's label and 0 elsewhere, (N, C)."""
+    return torch.zeros_like(like).scatter(1, y[:, None], values[:, None])

@@ -11,14 +11,19 @@ from torch import nn
 
 from ngexplorer.objectives.traits import Traits
 
-Activation = Literal["tanh", "relu", "sigmoid", "softplus"]
+Activation = Literal["tanh", "relu", "sigmoid", "softplus", "gelu", "silu", "elu", "leaky-relu"]
 Width = Annotated[int, Meta(ge=1, le=4096)]
+Widths = Annotated[tuple[Width, ...], Meta(min_length=1, max_length=32, description="Widths of the hidden layers")]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "softplus": nn.Softplus,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "leaky-relu": nn.LeakyReLU,
 }
 
 

@@ -1,0 +1,77 @@
+"""EKFAC: K-FAC's eigenbasis with the second moments that the gradients have in it (George et al. 2018)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ngexplorer.curvature.kfac import KFAC, Factors
+from ngexplorer.curvature.layers import rows_of
+from ngexplorer.objectives.networks import Statistics
+from ngexplorer.objectives.networks.base import Affine
+
+
+class EKFAC(KFAC):
+    """F ≈ blockdiag(U diag(s) Uᵀ) + ηI with U = U_G ⊗ U_A of K-FAC's factors and s_i = E[(Uᵀg)_i²]: of all matrices
+    diagonal in that basis the nearest to the Fisher of the same labels, with the same trace. `solve` is exact."""
+
+    name: ClassVar[str] = "ekfac"
+    title: ClassVar[str] = "EKFAC matrix"
+
+    def _eigenbasis(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
+        found: list[tuple[Factors, Tensor, Tensor, Tensor]] = self._kept("eigenbasis", self._moments)
+        return found
+
+    def _moments(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
+        bases = [(f, u_g, u_a) for f, (_, u_g), (_, u_a) in self._bases()]
+        totals = [torch.zeros(len(u_g), len(u_a), dtype=u_g.dtype, device=u_g.device) for _, u_g, u_a in bases]
+        for chunk in self.point.statistics(self._scores()):
+            for found, total, (_, u_g, u_a) in zip(chunk, totals, bases, strict=True):
+                total += _squares(found, u_g, u_a)
+        return [(*basis, total / len(self.point.outputs)) for basis, total in zip(bases, totals, strict=True)]
+
+    def _product(self, vectors: Tensor) -> Tensor:
+        columns = vectors[:, None] if vectors.ndim == 1 else vectors
+        result = torch.empty_like(columns)
+        for f, left, right, scale in self._eigenbasis():
+            inside = left.T @ self._matrix(columns, f.layer) @ right
+            self._place(left @ (inside * scale) @ right.T, f.layer, result)
+        return result.view(vectors.shape)
+
+    def _blocks(self) -> list[tuple[Affine, Tensor]]:
+        blocks = []
+        for f, left, right, scale in self._eigenbasis():
+            basis = torch.kron(left, right)
+            blocks.append((f.layer, basis * scale.reshape(-1) @ basis.T))
+        return blocks
+
+    def _diagonal(self) -> Tensor:
+        result = torch.empty_like(self.point.theta)[:, None]
+        for f, left, right, scale in self._eigenbasis():
+            self._place((left.square() @ scale @ right.square().T)[None], f.layer, result)
+        return result[:, 0] + self.objective.weight_decay
+
+    def eigenvalues(self) -> Tensor:
+        """All eigenvalues, ascending, (P,): the second moments."""
+        spectra = [scale.reshape(-1) for *_, scale in self._eigenbasis()]
+        return torch.cat(spectra).sort()[0] + self.objective.weight_decay
+
+    def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
+        """(B + damping·I)⁻¹ b, (P,) → (P,). Raises IndefiniteError where that is singular."""
+        if b.shape != self.shape[:1]:
+            raise ValueError(f"b: shape {tuple(b.shape)}; {self.title} takes {self.shape[:1]}")
+        return self._solve_exactly(b, damping)
+
+
+def _squares(found: Statistics, u_g: Tensor, u_a: Tensor) -> Tensor:
+    """Σ (U_Gᵀ g U_A)² over cases and labels, g = Σ_t δ_t ā_tᵀ of each: (outputs, inputs + 1)."""
+    entering = found.entering
+    if found.layer.bias_at is not None:
+        ones = torch.ones(*entering.shape[:2], 1, dtype=entering.dtype, device=entering.device)
+        entering = torch.cat((entering, ones), 2)
+    turned = Statistics(found.layer, entering @ u_a, found.deltas @ u_g)
+    if found.deltas.shape[2] == 1:
+        return turned.deltas[:, :, 0].square().sum(1).T @ turned.entering[:, 0].square()
+    return sum((rows.square().sum((0, 1)) for _, rows in rows_of(turned)), torch.zeros_like(u_g[:1, :1]))
