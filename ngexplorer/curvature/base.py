@@ -76,14 +76,17 @@ class Curvature:
         """B v, (P,) → (P,). Raises ValueError for another shape."""
         if v.shape != self.shape[:1]:
             raise ValueError(f"v: shape {tuple(v.shape)}; {self.title} takes {self.shape[:1]}")
-        return self._product(v) + self._penalty(v)
+        return self._with_penalty(v)
 
     def matmat(self, vectors: Tensor) -> Tensor:
-        """B V, (P, K) → (P, K), some columns at a time. Raises ValueError for another shape."""
+        """B V, (P, K) → (P, K). Raises ValueError for another shape."""
         if vectors.ndim != 2 or vectors.shape[0] != self.shape[0]:
             raise ValueError(f"vectors: shape {tuple(vectors.shape)}; {self.title} takes ({self.shape[0]}, K)")
-        parts = [self._product(some) + self._penalty(some) for some in vectors.split(_AT_ONCE, 1)]
-        return torch.cat(parts, 1)
+        return self._with_penalty(vectors)
+
+    def _with_penalty(self, vectors: Tensor) -> Tensor:
+        product, penalty = self._product(vectors), self._penalty(vectors)
+        return product + penalty if isinstance(penalty, Tensor) else product
 
     def _penalty(self, vectors: Tensor) -> Tensor | float:
         return self.objective.penalty_product(self.point.theta, vectors, self.second_order)
@@ -187,13 +190,18 @@ class Curvature:
         """The density of all eigenvalues by stochastic Lanczos quadrature; see `lanczos.spectral_density`."""
         return lanczos.spectral_density(self.matmat, self.point.theta, probes, steps, seed, self.point.watch)
 
-    def cholesky(self, damping: float) -> Tensor | None:
-        """L with L Lᵀ = B + damping·I, (P, P), or None where that is not numerically positive definite."""
+    def cholesky(self, damping: float) -> tuple[Tensor, Tensor]:
+        """L with L Lᵀ = B + damping·I, (P, P), and a scalar int32 tensor that is 0 where there is one: what is not
+        numerically positive definite has none. Nothing is read from the device."""
         damped = self.dense().clone()
         damped.diagonal().add_(damping)
         self.point.count_flops(len(damped) ** 3 / 3)
         factor, info = torch.linalg.cholesky_ex(damped)
-        return factor if int(info) == 0 and bool(torch.isfinite(factor[-1, -1])) else None
+        return factor, info
+
+    def indefinite(self, damping: float) -> IndefiniteError:
+        """What to raise where B + damping·I turned out not to be positive definite; computes λmin."""
+        return IndefiniteError(self.title, damping, float(self.eigenvalues()[0]))
 
     def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
         """(B + damping·I)⁻¹ b, (P,) → (P,): by Cholesky up to 2,500 parameters, by conjugate gradient above.
@@ -201,14 +209,17 @@ class Curvature:
         Raises IndefiniteError, naming λmin or a bound, where the damped matrix is not positive definite, and
         ArithmeticError where conjugate gradient does not converge.
         """
-        if b.shape != self.shape[:1]:
-            raise ValueError(f"b: shape {tuple(b.shape)}; {self.title} takes {self.shape[:1]}")
+        self._check(b)
         if self.shape[0] > LARGEST_FACTORIZED:
             return self._solve_by_products(b, damping)
-        factor = self.cholesky(damping)
-        if factor is None:
-            raise IndefiniteError(self.title, damping, float(self.eigenvalues()[0]))
+        factor, info = self.cholesky(damping)
+        if int(info):
+            raise self.indefinite(damping)
         return torch.cholesky_solve(b[:, None], factor)[:, 0]
+
+    def _check(self, b: Tensor) -> None:
+        if b.shape != self.shape[:1]:
+            raise ValueError(f"b: shape {tuple(b.shape)}; {self.title} takes {self.shape[:1]}")
 
     def _solve_by_products(self, b: Tensor, damping: float) -> Tensor:
         """Conjugate gradient (Hestenes and Stiefel 1952) until the residual is √ε of ‖b‖."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ngexplorer.curvature.base import Curvature, IndefiniteError
+from ngexplorer.curvature.base import LARGEST_FACTORIZED, Curvature, IndefiniteError
 
 
 class Part(Curvature):
@@ -56,7 +56,7 @@ class LayerDiagonal(Part):
     def blocks(self) -> list[Tensor]:
         """The blocks, one for each of `objective.layers`; cut from the dense matrix where there is one or it is small,
         else by products with their own columns."""
-        if (self.of._key, "dense") in self.point.cache or self.shape[0] <= 2500:
+        if (self.of._key, "dense") in self.point.cache or self.shape[0] <= LARGEST_FACTORIZED:
             return [self.of.dense()[layer, layer] for layer in self.objective.layers]
         found: list[Tensor] = self._kept("blocks", lambda: [self._block(layer) for layer in self.objective.layers])
         return found
@@ -76,7 +76,9 @@ class LayerDiagonal(Part):
         return torch.cat([torch.linalg.eigvalsh(block) for block in self.blocks()]).sort()[0]
 
     def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
-        """(B + damping·I)⁻¹ b, block by block; raises IndefiniteError, naming λmin."""
+        """(B + damping·I)⁻¹ b, block by block; raises IndefiniteError, naming λmin, and ValueError for another shape
+        of b."""
+        self._check(b)
         result = torch.empty_like(b)
         for layer, block in zip(self.objective.layers, self.blocks(), strict=True):
             damped = block + damping * torch.eye(len(block), dtype=b.dtype, device=b.device)
@@ -111,7 +113,9 @@ class Diagonal(Part):
         return self.of.diagonal().sort()[0]
 
     def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
-        """b over the damped diagonal; raises IndefiniteError where an entry of it is not positive."""
+        """b over the damped diagonal; raises IndefiniteError where an entry of it is not positive, and ValueError for
+        another shape of b."""
+        self._check(b)
         damped = self.of.diagonal() + damping
         if not bool((damped > 0).all()):
             raise IndefiniteError(f"{self.title} of the {self.of.title}", damping, float(self.eigenvalues()[0]))

@@ -60,8 +60,7 @@ class EKFAC(KFAC):
 
     def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
         """(B + damping·I)⁻¹ b, (P,) → (P,). Raises IndefiniteError where that is singular."""
-        if b.shape != self.shape[:1]:
-            raise ValueError(f"b: shape {tuple(b.shape)}; {self.title} takes {self.shape[:1]}")
+        self._check(b)
         return self._solve_exactly(b, damping)
 
 

@@ -10,6 +10,9 @@ from ngexplorer.curvature import sample_space
 from ngexplorer.curvature.base import LARGEST_FACTORIZED, Curvature
 from ngexplorer.curvature.layers import diagonal_by_layers
 
+_SMALL = 2**23
+"""Products of two numbers that take about as long as the structured sum's many operations on small tensors."""
+
 
 class GaussNewton(Curvature):
     """G = (1/N) Σ Jᵀ H_L J + ηI with H_L = ∂²L/∂z². Positive semi-definite where the loss is convex in z."""
@@ -38,6 +41,12 @@ class GaussNewton(Curvature):
         return self.point.product(vectors, self._push, self.second_order)
 
     def _dense(self) -> Tensor:
+        rows, size = self.point.outputs.numel(), self.shape[0]
+        if rows * size * size <= _SMALL and self._gradient_in_range and self.objective.structured:
+            # So small that the number of operations counts and not their size: by J̃ itself.
+            root = self.point.rows(self._root())
+            self.point.count_flops(2.0 * rows * size * size)
+            return root.T @ root / len(self.point.outputs)
         return self.point.dense(self._middle(), self.second_order)
 
     def _diagonal(self) -> Tensor:
@@ -53,7 +62,8 @@ class GaussNewton(Curvature):
         """(B + damping·I)⁻¹ ∇h, (P,): in sample space where that is smaller than θ, and the gradient lies in it."""
         rows = self.point.outputs.numel()
         small = rows < self.shape[0] and self.shape[0] > LARGEST_FACTORIZED
-        if self.second_order or not small or not damping > 0 or not self._gradient_in_range:
+        usable = damping > 0 and self._gradient_in_range and self.objective.plain_penalty
+        if self.second_order or not small or not usable:
             return super().solve_gradient(damping)
         whitened = self.objective.loss.whitened_gradient(self.point.outputs, self.objective.targets)
         return sample_space.solve_gradient(self.point, self._root(), whitened, damping)

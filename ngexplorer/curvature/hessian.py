@@ -20,6 +20,10 @@ class Hessian(GaussNewton):
     title: ClassVar[str] = "Hessian"
     second_order: ClassVar[bool] = True
 
+    @property
+    def _gradient_in_range(self) -> bool:
+        return False
+
     def __init__(self, objective: Objective, theta: Tensor | Point) -> None:
         if objective.hessian_refusal:
             raise ValueError(f"Hessian: {objective.hessian_refusal}")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ngexplorer.curvature.base import Curvature, IndefiniteError
-from ngexplorer.curvature.scores import sampled_scores
+from ngexplorer.curvature.layers import gram
+from ngexplorer.curvature.scores import require_density, sampled_scores
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.objectives.networks import Statistics
 from ngexplorer.objectives.networks.base import Affine
@@ -39,7 +40,8 @@ class KFAC(Curvature):
     tikhonov: `solve` damps the factors, A + πγI and G + γ/π I with γ² = damping + η and π² = (tr A/d_A)/(tr G/d_G)
     ("factored"), or solves with F + (damping)I as it is ("exact").
 
-    Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers, each used once.
+    Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers, each used once, and for
+    labels other than the training ones where the loss is not the negative log of a density.
     """
 
     name: ClassVar[str] = "kfac"
@@ -64,6 +66,12 @@ class KFAC(Curvature):
                 raise ValueError(f"{name}: {value!r}; one of {', '.join(accepted)} is accepted")
         if objective.affine_refusal is not None:
             raise ValueError(f"{self.title}: {objective.affine_refusal}")
+        if labels != "training":
+            require_density(objective, self.title)
+        if not objective.plain_penalty:
+            raise ValueError(
+                f"{self.title}: weight decay of other parameters than θ has no Kronecker form; 0 is accepted"
+            )
         super().__init__(objective, theta)
         self.labels, self.seed, self.sharing, self.tikhonov = labels, seed, sharing, tikhonov
 
@@ -110,7 +118,7 @@ class KFAC(Curvature):
     def _sums(self, found: Statistics) -> tuple[Tensor, Tensor]:
         """Σ āāᵀ and Σ ggᵀ over a chunk's cases and positions."""
         entering, deltas = self._gathered(found)
-        return _with_bias(entering.T @ entering, entering, found.layer), deltas.T @ deltas
+        return _with_bias(gram(entering), entering, found.layer), gram(deltas)
 
     def _gathered(self, found: Statistics) -> tuple[Tensor, Tensor]:
         """What enters, (cases, inputs), and the gradients, (cases, outputs), position by position or put together."""
@@ -181,19 +189,17 @@ class KFAC(Curvature):
 
         Raises IndefiniteError where a factor is singular with its damping.
         """
-        if b.shape != self.shape[:1]:
-            raise ValueError(f"b: shape {tuple(b.shape)}; {self.title} takes {self.shape[:1]}")
+        self._check(b)
         if self.tikhonov == "exact":
             return self._solve_exactly(b, damping)
         result = torch.empty_like(b)[:, None]
         for f, left, right in self._inverses(damping):
             matrix = self._matrix(b[:, None], f.layer)[0]
-            solved = torch.cholesky_solve(torch.cholesky_solve(matrix, left).T, right).T
-            self._place(solved[None], f.layer, result)
+            self._place((left @ matrix @ right)[None], f.layer, result)
         return result[:, 0]
 
     def _inverses(self, damping: float) -> list[tuple[Factors, Tensor, Tensor]]:
-        """Cholesky factors of G + γ/π I and A + πγ I of every layer, kept for the last damping."""
+        """The inverses of G + γ/π I and A + πγ I of every layer, kept for the last damping: for many products."""
         kept: tuple[float, list[tuple[Factors, Tensor, Tensor]]] | None = self.point.cache.get((self._key, "inverses"))
         if kept is not None and kept[0] == damping:
             return kept[1]
@@ -206,8 +212,8 @@ class KFAC(Curvature):
             right, info_a = torch.linalg.cholesky_ex(_damped(f.a, pi * gamma))
             left, info_g = torch.linalg.cholesky_ex(_damped(f.g, gamma / pi))
             infos += [info_a, info_g]
-            found.append((f, left, right))
-            self.point.count_flops((len(f.a) ** 3 + len(f.g) ** 3) / 3)
+            found.append((f, torch.cholesky_inverse(left), torch.cholesky_inverse(right)))
+            self.point.count_flops(float(len(f.a) ** 3 + len(f.g) ** 3))
         if bool(torch.stack(infos).any()):
             lowest = min(float(_eigh(m)[0][0]) for f in self.factors for m in (f.a, f.g))
             raise IndefiniteError(f"{self.title}, a factor,", damping, lowest)

@@ -73,11 +73,14 @@ def top_eigenpairs(
 
     like: a (P,) tensor of the dtype and device to work in. iterations: the most products (None: 20k + 100, at most P).
     An invariant subspace (β ≈ 0) is left by a new random direction orthogonal to it, so that repeated eigenvalues are
-    found as often as they stand. Raises ValueError for k < 1 or k > P, Cancelled where the watch says so.
+    found as often as they stand. Raises ValueError for k < 1 or k > P or an unknown `which`, Cancelled where the watch
+    says so.
     """
     size = len(like)
     if not 1 <= k <= size:
         raise ValueError(f"k: {k}; a whole number from 1 to {size} is accepted")
+    if which not in ("magnitude", "largest", "smallest"):
+        raise ValueError(f"which: {which!r}; one of magnitude, largest, smallest is accepted")
     limit = min(size, iterations if iterations is not None else 20 * k + 100)
     limit = max(limit, k)
     generator = torch.Generator(device="cpu").manual_seed(seed)
@@ -163,10 +166,14 @@ def spectral_density(matmat: Matvec, like: Tensor, probes: int, steps: int, seed
         w = matmat(q.T).T
         scale = torch.maximum(scale, torch.linalg.vector_norm(w, dim=1))
         alphas[j] = (q * w).sum(1)
-        known = basis[:, : j + 1]
-        for _ in range(2):
-            inner = torch.bmm(known, w[:, :, None])
-            w = w - torch.bmm(inner.transpose(1, 2), known)[:, 0]
+        # The three-term recurrence, and what rounding leaves along the earlier ones: with the recurrence taken off first,
+        # once is enough.
+        w = w - alphas[j, :, None] * q
+        if j:
+            w = w - betas[j - 1, :, None] * basis[:, j - 1]
+        for probe in range(probes):  # a product with a matrix each reads the basis faster than a batched one
+            known = basis[probe, : j + 1]
+            w[probe] -= (known @ w[probe]) @ known
         beta = torch.linalg.vector_norm(w, dim=1)
         # A probe in an invariant subspace has said all it can: its later steps are zeros, and weigh nothing.
         going = beta > tiny * scale

@@ -15,6 +15,21 @@ from ngexplorer.objectives.networks import Statistics
 
 # Where a weight is used at many positions, rows of J are formed, so many numbers at a time: 64 MB in float64.
 _AT_ONCE = 8_000_000
+_STRIP = 128
+
+
+def gram(x: Tensor) -> Tensor:
+    """XᵀX for X (N, D), (D, D): by strips of its upper triangle, for torch has no symmetric product."""
+    size = x.shape[1]
+    if size < 2 * _STRIP:
+        return x.T @ x
+    result = torch.empty(size, size, dtype=x.dtype, device=x.device)
+    for start in range(0, size, _STRIP):
+        stop = min(start + _STRIP, size)
+        strip = x[:, start:stop].T @ x[:, start:]
+        result[start:stop, start:] = strip
+        result[start:, start:stop] = strip.T
+    return result
 
 
 def rows_of(found: Statistics) -> Iterator[tuple[slice, Tensor]]:
@@ -52,7 +67,7 @@ def gram_by_layers(point: Point, root: Tensor) -> Tensor:
     """
     n, _, r = root.shape
     chunks = list(point.statistics(root.transpose(1, 2)))
-    gram = torch.zeros(n, r, n, r, dtype=root.dtype, device=root.device)
+    total = torch.zeros(n, r, n, r, dtype=root.dtype, device=root.device)
     for layers in zip(*chunks, strict=True):
         place = layers[0].layer
         entering = torch.cat([found.entering for found in layers])
@@ -60,15 +75,15 @@ def gram_by_layers(point: Point, root: Tensor) -> Tensor:
         whole = Statistics(place, entering, deltas)
         if deltas.shape[2] == 1:
             a = entering[:, 0]
-            cases = a @ a.T
+            cases = gram(a.T)
             if place.bias_at:
                 cases = cases + 1
             d = deltas[:, :, 0].reshape(n * r, -1)
-            gram += (d @ d.T).view(n, r, n, r).mul_(cases[:, None, :, None])
+            total += gram(d.T).view(n, r, n, r).mul_(cases[:, None, :, None])
             continue
         rows = torch.cat([part.flatten(2) for _, part in rows_of(whole)]).reshape(n * r, -1)
-        gram += (rows @ rows.T).view(n, r, n, r)
+        total += gram(rows.T).view(n, r, n, r)
         if place.bias_at:
             d = deltas.sum(2).reshape(n * r, -1)
-            gram += (d @ d.T).view(n, r, n, r)
-    return gram.view(n * r, n * r)
+            total += gram(d.T).view(n, r, n, r)
+    return total.view(n * r, n * r)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from ngexplorer.curvature.empirical_fisher import EmpiricalFisher
-from ngexplorer.curvature.scores import sampled_scores
+from ngexplorer.curvature.scores import require_density, sampled_scores
 from ngexplorer.objectives import Objective, Point
 
 
@@ -16,6 +16,8 @@ class MonteCarloFisher(EmpiricalFisher):
     """F̂ = (1/NS) Σ_n Σ_s g_ns g_nsᵀ + ηI with g_ns = Jᵀ ∂L(y_ns, z_n)/∂z, y_ns ~ r(· | z_n) (Martens 2020, §5).
 
     samples: S ≥ 1 labels a case. seed: of the generator that draws them, on the objective's device.
+
+    Raises ValueError for a loss that is not the negative log of a density.
     """
 
     name: ClassVar[str] = "monte-carlo-fisher"
@@ -24,6 +26,7 @@ class MonteCarloFisher(EmpiricalFisher):
     def __init__(self, objective: Objective, theta: Tensor | Point, samples: int = 1, seed: int = 0) -> None:
         if samples < 1:
             raise ValueError(f"samples: {samples}; a whole number ≥ 1 of labels a case is accepted")
+        require_density(objective, self.title)
         super().__init__(objective, theta)
         self.samples, self.seed = samples, seed
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ngexplorer.objectives import Point
+from ngexplorer.objectives import Objective, Point
+
+
+def require_density(objective: Objective, title: str) -> None:
+    """Raise ValueError where the loss is no −log r(y | z), so that there are no labels to average over."""
+    if not objective.loss.density:
+        raise ValueError(
+            f"{title}: {objective.loss.title} is not the negative log of a density, so no labels can be drawn; "
+            "Hessian, GaussNewton and EmpiricalFisher are accepted"
+        )
 
 
 def sampled_scores(point: Point, samples: int, seed: int) -> Tensor:

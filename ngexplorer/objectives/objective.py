@@ -24,6 +24,8 @@ from ngexplorer.objectives.point import Point
 
 _KEPT_BYTES = 512 * 2**20
 """A forward pass is kept whole while it takes no more than this."""
+_QUICK_BYTES = 24 * 2**20
+"""So much may stand behind the directions that are multiplied at once: more is slower, for it leaves the caches."""
 _FEW = 6
 """So many cases are enough to see what a model does."""
 
@@ -72,9 +74,8 @@ class Objective:
         self.hessian_refusal: str | None = None
         if isinstance(self.network, GeneralNetwork):
             self.hessian_refusal = soundness.examine(self.network, self.initial_parameters, few)
-        if chunk is None:
-            chunk = max(1, int(_KEPT_BYTES / max(self.network.bytes_per_case(self.initial_parameters, few), 1)))
-        self._chunk = chunk
+        self._bytes_per_case = max(1.0, self.network.bytes_per_case(self.initial_parameters, few))
+        self._chunk = chunk or max(1, int(_KEPT_BYTES / self._bytes_per_case))
         self._positions = len(seen) // cases_of(few)
         self._take(inputs, targets, seen)
         self.validation: Objective | None = None
@@ -134,9 +135,19 @@ class Objective:
         return cases_of(self.inputs)
 
     @property
+    def directions_at_once(self) -> int:
+        """How many directions in θ are multiplied in one sweep, 1 to 16: as many as the processor's caches hold."""
+        return max(1, min(16, int(_QUICK_BYTES / (self._bytes_per_case * min(self._chunk, self.cases)))))
+
+    @property
     def chunks(self) -> list[slice]:
         """The cases that go through the model at once."""
         return [slice(at, min(at + self._chunk, self.cases)) for at in range(0, self.cases, self._chunk)]
+
+    @property
+    def structured(self) -> bool:
+        """Whether dense matrices come from the structure of the model's layers, at a fraction of P products."""
+        return self.network.structured
 
     @cached_property
     def layers(self) -> list[slice]:
@@ -178,6 +189,11 @@ class Objective:
                 f"this objective takes ({self.parameters},), {self.dtype} on {self.device}"
             )
         return Point(self, theta.detach() if theta.requires_grad else theta, watch)
+
+    @property
+    def plain_penalty(self) -> bool:
+        """Whether weight decay adds ηI to every curvature matrix, as it does in the model's own parameters."""
+        return True
 
     def penalty(self, theta: Tensor) -> Tensor | float:
         """½η‖θ‖²."""

@@ -109,7 +109,9 @@ class Point:
 
         def one(rows: slice, run: Pass) -> Tensor:
             u = self._slopes(rows) if second_order else None
-            return run.product(rows_of, None if push is None else lambda moved: push(moved, rows), u)
+            pushed = None if push is None else lambda moved: push(moved, rows)
+            some_at_a_time = rows_of.split(self.objective.directions_at_once)
+            return torch.cat([run.product(some, pushed, u) for some in some_at_a_time])
 
         total = _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
         return total[0] if vectors.ndim == 1 else total.T
@@ -134,7 +136,7 @@ class Point:
             self.work += products * share if flops != flops else flops / self.objective.gradient_flops
             return matrix
 
-        return _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+        return _summed(one(rows, run) for rows, run in self._passes()).div_(len(self.outputs))
 
     def statistics(self, u: Tensor) -> Iterator[list[Statistics]]:
         """What enters each layer, and the gradients of uᵀz with respect to its sums for u (N, K, C), chunk by chunk.
@@ -147,6 +149,16 @@ class Point:
         """SᵀJ for S (N, C, R): (N·R, P), unscaled."""
         self.work += root.shape[2] * ADJOINT
         return torch.cat([run.rows(root[rows]) for rows, run in self._passes()])
+
+    def mark(self) -> tuple[float, dict[Any, Any], set[str]]:
+        """What has been computed here so far, for `restore`."""
+        return self.work, dict(self.cache), set(self.__dict__)
+
+    def restore(self, mark: tuple[float, dict[Any, Any], set[str]]) -> None:
+        """Forget all that was computed since."""
+        self.work, self.cache, names = mark
+        for name in set(self.__dict__) - names:
+            del self.__dict__[name]
 
     def count_flops(self, flops: float) -> None:
         """Count linear algebra done for this point (a factorization, say), in floating-point operations."""

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from ngexplorer.objectives.networks import GeneralNetwork, Inputs, cases_of, taken
+from ngexplorer.objectives.networks import GeneralNetwork, Inputs, cases_of, taken, tensors_of
 
 _DRAWS = 3
 """A finite difference across a kink of ReLU disagrees by chance; a wrong derivative disagrees every time."""
@@ -21,27 +21,38 @@ def examine(network: GeneralNetwork, theta: Tensor, few: Inputs) -> str | None:
     Raises ValueError for a module that is no function of θ and one case, or whose gradient is none.
     """
     _require_a_function(network, theta, few)
+    narrow = theta.dtype != torch.float64
     network, theta, few = _in_double_precision(network, theta, few)
-    exact = theta.dtype == torch.float64
-    epsilon, tolerance = (1e-6, 1e-4) if exact else (1e-2, 0.1)
-    reason: str | None = None
-    for draw in range(_DRAWS):
-        trial = _Trial(network, theta, few, draw, epsilon, tolerance)
-        reason = trial.first_order()
-        if reason is None:
-            break
+    if theta.dtype != torch.float64:
+        settings = [(1e-2, 0.1)] * _DRAWS
+    else:  # a float32 module may well round to float32 inside, whatever it is given
+        settings = [(1e-6, 1e-4)] * _DRAWS + [(1e-3, 1e-2)] * (_DRAWS if narrow else 0)
+
+    def tried(order: str) -> str | None:
+        """Why every draw fails, or None."""
+        reason: str | None = None
+        for draw, (epsilon, tolerance) in enumerate(settings):
+            trial = _Trial(network, theta, few, draw, epsilon, tolerance)
+            reason = trial.first_order() if order == "first" else trial.second_order()
+            if reason is None:
+                return None
+        return reason
+
+    try:
+        reason = tried("first")
+    except RuntimeError as error:
+        reason = f"it cannot be differentiated ({_first_line(error)})"
     if reason is not None:
         raise ValueError(f"model: {reason}; a module whose derivatives autograd gets right is accepted")
-    for draw in range(_DRAWS):
-        reason = _Trial(network, theta, few, draw, epsilon, tolerance).second_order()
-        if reason is None:
-            return None
-    return reason
+    return tried("second")
 
 
 def _require_a_function(network: GeneralNetwork, theta: Tensor, few: Inputs) -> None:
-    """Raise ValueError where outputs change from pass to pass, or with the other cases of the batch."""
+    """Raise ValueError where outputs change from pass to pass or with the other cases of the batch, or a pass changes
+    what it was given."""
     buffers = {name: buffer.clone() for name, buffer in network.module.named_buffers()}
+    given = [theta, *tensors_of(few)]
+    versions, random = [t._version for t in given], _random_state(theta.device)
     outputs = network.evaluate(theta, few)
     for name, buffer in network.module.named_buffers():
         if not torch.equal(buffer, buffers[name]):
@@ -50,19 +61,55 @@ def _require_a_function(network: GeneralNetwork, theta: Tensor, few: Inputs) -> 
                 f"model: a pass changes its buffer '{name}', as batch normalization does in training mode; a module in "
                 "evaluation mode (model.eval()) is accepted"
             )
-    if not _near(network.evaluate(theta, few), outputs):
+    # By version: a change made twice, as by ReLU(inplace=True), leaves the same numbers.
+    if [t._version for t in given] != versions:
+        what = "parameters" if theta._version != versions[0] else "inputs"
+        raise ValueError(
+            f"model: a pass changes its {what} in place; a module that leaves what it is given alone is accepted"
+        )
+    # By the generator's state: dropout that is rare enough changes nothing in most passes.
+    if not torch.equal(_random_state(theta.device), random) or not _near(network.evaluate(theta, few), outputs):
         raise ValueError(
             "model: two passes over the same inputs differ, as with dropout in training mode; a module in evaluation "
             "mode (model.eval()) is accepted"
         )
-    half = cases_of(few) // 2
-    if half and not _near(
-        network.evaluate(theta, taken(few, slice(0, half))), outputs[: len(outputs) * half // cases_of(few)]
-    ):
-        raise ValueError(
-            "model: a case's outputs depend on the other cases of the batch, as with batch normalization in training "
-            "mode; a module that looks at each case alone is accepted"
-        )
+    _require_cases_apart(network, theta, few, outputs)
+
+
+def _require_cases_apart(network: GeneralNetwork, theta: Tensor, few: Inputs, outputs: Tensor) -> None:
+    """Raise ValueError where a case's outputs are not what it gives with fewer cases beside it, or with none.
+
+    Half of the batch alone would not show that a case looks at those before it, as in an LSTM that takes the cases for
+    its time steps (batch_first=False).
+    """
+    cases = cases_of(few)
+    each = len(outputs) // cases
+    for part in [slice(0, cases // 2), *(slice(i, i + 1) for i in range(cases))]:
+        if part.stop == part.start:
+            continue
+        try:
+            alone = network.evaluate(theta, taken(few, part))
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            count = part.stop - part.start
+            raise ValueError(
+                f"model: it takes {cases} cases and not {count} ({_first_line(error)}); a module that looks at each "
+                "case alone is accepted"
+            ) from error
+        if not _near(alone, outputs[part.start * each : part.stop * each]):
+            raise ValueError(
+                "model: a case's outputs depend on the other cases of the batch, as with batch normalization in "
+                "training mode, or recurrent layers and attention without batch_first=True; a module that looks at "
+                "each case alone is accepted"
+            )
+
+
+def _random_state(device: torch.device) -> Tensor:
+    """The state of the generator that modules on this device draw from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _near(actual: Tensor, expected: Tensor) -> bool:
@@ -90,7 +137,7 @@ def _in_double_precision(network: GeneralNetwork, theta: Tensor, few: Inputs) ->
         else:
             inputs = tuple(double(value) for value in few)
         wide.evaluate(theta.double(), inputs)
-    except RuntimeError:  # a module that names its own dtype
+    except (RuntimeError, ValueError, TypeError):  # a module that names its own dtype
         return network, theta, few
     return wide, theta.double(), inputs
 
@@ -131,13 +178,13 @@ class _Trial:
         try:
             moved, pulled = self.run.jvp(self.v[None])[:, 0], self.run.vjp(self.u)
         except (RuntimeError, NotImplementedError) as error:
-            return f"it cannot be differentiated twice, which products with J need ({str(error).splitlines()[0]})"
+            return f"it cannot be differentiated twice, which products with J need ({_first_line(error)})"
         one, other = (self.u * moved).sum(), pulled.dot(self.v)
         size = float(torch.linalg.vector_norm(pulled) * torch.linalg.vector_norm(self.v))
         if self._disagree(one, other, size):
-            return "J v and Jᵀu contradict each other, so some operation's second derivative is wrong"
+            return "J v and Jᵀu contradict each other, so some operation's second derivative is wrong or missing"
         if self._disagree(moved, self._slope("outputs"), 1e-6 * float(torch.linalg.vector_norm(self.run.outputs))):
-            return "its gradient is not the slope of its outputs"
+            return f"its gradient is not the slope of its outputs, to {self.tolerance:g} of it"
         return None
 
     def second_order(self) -> str | None:
@@ -146,7 +193,7 @@ class _Trial:
             rows = torch.stack((self.v, self.w))
             along_v, along_w = self.run.product(rows, None, self.u)
         except (RuntimeError, NotImplementedError) as error:
-            return f"the model cannot be differentiated twice ({str(error).splitlines()[0]})"
+            return f"the model cannot be differentiated twice ({_first_line(error)})"
         size = 1e-3 * float(torch.linalg.vector_norm(self.run.vjp(self.u)))
         if self._disagree(along_v.dot(self.w), along_w.dot(self.v), size * float(torch.linalg.vector_norm(self.w))):
             return "the model's second derivatives are not symmetric: uᵀHv ≠ vᵀHu"

@@ -11,12 +11,12 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from ngexplorer.cancellation import Cancel, Cancelled, never
+from ngexplorer.cancellation import UNWATCHED, Cancel, Cancelled, Watch, never
 from ngexplorer.curvature import Curvature, IndefiniteError
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import parts, solvers
-from ngexplorer.optimizers.step import Step
+from ngexplorer.optimizers.step import NO_STEP, Step
 from ngexplorer.optimizers.trial import Trial, attempt
 from ngexplorer.settings import SettingError, convert
 
@@ -118,21 +118,27 @@ class Stepper:
         the damping rule has no remedy.
         """
         began, point, work = perf_counter(), self.point, self.point.work
-        memory = self._memory.seen(point.gradient, self.optimizer)
-        part = self.optimizer.curvature
-        if isinstance(part, parts.Identity | parts.DiagonalEmpiricalFisher):
-            record = self._diagonal_step(part, memory)
-        else:
-            try:
-                record = self._matrix_step(part.matrix(point.objective, point), memory, cancel)
-            except Cancelled:
-                # Forget what was computed here too, so that the step taken later costs and counts the same.
-                self.point = point.objective.at(point.theta)
-                raise
-        trials = FORWARD * (record.rejected_trials + 1)
+        before = point.mark()
+        point.watch = Watch(cancel)
+        try:
+            record = self._step(cancel)
+        except Cancelled:
+            # Forget what was computed in vain, so that the step taken later costs and counts the same.
+            point.restore(before)
+            raise
+        finally:
+            point.watch = UNWATCHED
+        trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
         return msgspec.structs.replace(
             record, step_seconds=perf_counter() - began, step_gradient_equivalents=point.work - work + trials
         )
+
+    def _step(self, cancel: Cancel) -> Step:
+        part, point = self.optimizer.curvature, self.point
+        memory = self._memory.seen(point.gradient, self.optimizer)
+        if isinstance(part, parts.Identity | parts.DiagonalEmpiricalFisher):
+            return self._diagonal_step(part, memory)
+        return self._matrix_step(part.matrix(point.objective, point), memory, cancel)
 
     def _diagonal_step(self, part: parts.Identity | parts.DiagonalEmpiricalFisher, memory: Memory) -> Step:
         """−B⁻¹ of the (averaged) gradient for B = I or a diagonal; whatever comes of it is accepted."""
@@ -162,6 +168,11 @@ class Stepper:
                 why, lowest = "not positive definite", error.lowest_eigenvalue
                 continue
             trial = self._matrix_trial(matrix, solution, drive, damping, memory)
+            if not trial.definite:
+                refused = matrix.indefinite(damping)
+                if rule is None:
+                    raise refused
+                lowest = refused.lowest_eigenvalue
             why_now = trial.refusal() if rule else ""
             if not why_now:
                 record = self._accept(trial, memory, rejected, why)
@@ -177,8 +188,8 @@ class Stepper:
             damping=damping,
             gradient_norm=float(torch.linalg.vector_norm(self.point.gradient)),
             lowest_eigenvalue=lowest,
-            rejected_trials=rejected,
-            outcome=f"no step: {why}",
+            rejected_trials=rejected + 1,
+            outcome=f"{NO_STEP}: {why}",
         )
 
     def _matrix_trial(

@@ -67,10 +67,12 @@ Curvature = Identity | DiagonalEmpiricalFisher | Hessian | GaussNewton | Fisher
 
 
 class Auto(Part, frozen=True, kw_only=True, tag="auto"):
-    """Cholesky up to 2,500 parameters, conjugate gradient above."""
+    """Cholesky up to 2,500 parameters where the layers' structure gives the dense matrix, up to 300 where it takes a
+    product for every parameter; conjugate gradient above."""
 
     title: ClassVar[str] = "Automatic"
     largest_dense: ClassVar[int] = 2500
+    largest_by_products: ClassVar[int] = 300
 
 
 class Cholesky(Part, frozen=True, kw_only=True, tag="cholesky"):
@@ -84,7 +86,7 @@ class ConjugateGradient(Part, frozen=True, kw_only=True, tag="conjugate-gradient
 
     title: ClassVar[str] = "Conjugate gradient"
 
-    tolerance: Annotated[float, Meta(gt=0, lt=1, description="Stop at ‖(B + λI)d + g‖ ≤ tolerance · ‖g‖")] = 1e-4
+    tolerance: Annotated[float, Meta(ge=1e-15, lt=1, description="Stop at ‖(B + λI)d + g‖ ≤ tolerance · ‖g‖")] = 1e-4
     iterations: Annotated[int, Meta(ge=1, le=100_000, description="Stop after so many at the latest")] = 250
 
 

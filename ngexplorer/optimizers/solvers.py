@@ -17,18 +17,23 @@ _BETWEEN_LOOKS = 5
 
 @dataclass(frozen=True)
 class Solution:
-    """d with (B + λI) d = −g + residual, (P,); `residual` is None where it is zero to rounding."""
+    """d with (B + λI) d = −g + residual, (P,); `residual` is None where it is zero to rounding.
+
+    failed: a scalar tensor that is not 0 where B + λI is not positive definite, read with the trial; None: it is.
+    """
 
     direction: Tensor
     residual: Tensor | None
     iterations: float
     reason: str
+    failed: Tensor | None = None
 
 
 def solve(matrix: Curvature, gradient: Tensor, damping: float, solver: parts.Solver, cancel: Cancel) -> Solution:
     """Solve for the direction; raises IndefiniteError where B + λI is not positive definite."""
     if isinstance(solver, parts.Auto):
-        dense = len(gradient) <= solver.largest_dense
+        largest = solver.largest_dense if matrix.objective.structured else solver.largest_by_products
+        dense = len(gradient) <= largest
         solver = parts.Cholesky() if dense else parts.ConjugateGradient()
     if isinstance(solver, parts.Cholesky):
         return _by_cholesky(matrix, gradient, damping)
@@ -36,8 +41,9 @@ def solve(matrix: Curvature, gradient: Tensor, damping: float, solver: parts.Sol
 
 
 def _by_cholesky(matrix: Curvature, gradient: Tensor, damping: float) -> Solution:
-    direction = matrix.solve(-gradient, damping)
-    return Solution(direction, None, float("nan"), "cholesky")
+    factor, failed = matrix.cholesky(damping)
+    direction = torch.cholesky_solve(-gradient[:, None], factor)[:, 0]
+    return Solution(direction, None, float("nan"), "cholesky", failed)
 
 
 def _by_conjugate_gradient(

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Meta
 
 NAN = float("nan")
+NO_STEP = "no step"
+"""How the outcome of a step begins that found no point to go to."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,10 @@ class Trial:
     """δᵀBδ"""
     step_norm: float
     gradient_norm: float
+    residual_norm: float
+    """‖(B + λI)d + g‖ of an iterative solver, NaN of a direct one"""
+    definite: bool
+    """Whether B + λI was positive definite, so that δ means anything"""
 
     @property
     def change(self) -> float:
@@ -59,6 +63,8 @@ class Trial:
 
     def refusal(self) -> str:
         """Why a rule that wants descent rejects this trial; empty if it does not."""
+        if not self.definite:
+            return "not positive definite"
         if not math.isfinite(self.loss_after):
             return "loss not finite"
         return "loss rose" if self.change > 0 and not self.within_rounding else ""
@@ -69,9 +75,7 @@ class Trial:
         lengths = self.gradient_norm * step
         cosine = -self.slope / lengths if lengths > 0 else NAN
         solution = self.solution
-        relative = NAN
-        if solution is not None and solution.residual is not None and self.gradient_norm > 0:
-            relative = float(torch.linalg.vector_norm(solution.residual)) / self.gradient_norm
+        relative = self.residual_norm / self.gradient_norm if self.gradient_norm > 0 else NAN
         return Step(
             loss_before=self.loss_before,
             loss_after=self.loss_after,
@@ -96,10 +100,33 @@ class Trial:
 
 def attempt(point: Point, delta: Tensor, product: Tensor | None, damping: float, solution: Solution | None) -> Trial:
     """Look at θ + δ. `product` is Bδ, or None for a method without a matrix. One host read."""
-    after = point.objective.at(point.theta + delta)
+    after = point.objective.at(point.theta + delta, point.watch)
     gradient = point.gradient
-    bend = delta.dot(product) if product is not None else torch.full_like(point.value, torch.nan)
-    squares = (delta.dot(delta), gradient.dot(gradient))
-    read = torch.stack((point.value, after.value, gradient.dot(delta), bend, *squares)).tolist()
-    before, value, slope, curved, step, steepness = read
-    return Trial(after, delta, solution, damping, before, value, slope, curved, math.sqrt(step), math.sqrt(steepness))
+    residual = None if solution is None else solution.residual
+    failed = None if solution is None else solution.failed
+    none = torch.full_like(point.value, torch.nan)
+    numbers = (
+        point.value,
+        after.value,
+        gradient.dot(delta),
+        none if product is None else delta.dot(product),
+        delta.dot(delta),
+        gradient.dot(gradient),
+        none if residual is None else residual.dot(residual),
+        torch.zeros_like(none) if failed is None else failed.to(none.dtype),
+    )
+    before, value, slope, bend, step, steepness, left, wrong = torch.stack(numbers).tolist()
+    return Trial(
+        after=after,
+        delta=delta,
+        solution=solution,
+        damping=damping,
+        loss_before=before,
+        loss_after=value,
+        slope=slope,
+        bend=bend,
+        step_norm=math.sqrt(step),
+        gradient_norm=math.sqrt(steepness),
+        residual_norm=math.sqrt(left),
+        definite=wrong == 0,
+    )

@@ -164,13 +164,21 @@ def _from_raw(raw: dict[str, Any]) -> Experiment:
     return experiment
 
 
+_OWN = ("label", "colour", "enabled")
+"""What a run has beside its optimizer's settings."""
+
+
 def _contender(raw: dict[str, Any], where: str) -> Contender:
-    own = {key: raw.pop(key) for key in ("label", "colour", "enabled") if key in raw}
+    own = {key: raw.pop(key) for key in _OWN if key in raw}
     if "optimizer" not in raw:
         raise SettingError(where, "'optimizer' is missing")
     name = raw.pop("optimizer")
     if "name" in raw:
         raise SettingError(f"{where}.name", "a run is named by its label, an optimizer by 'optimizer'")
+    accepted = ["optimizer", *_OWN, *(f.encode_name for f in msgspec.structs.fields(Optimizer) if f.name != "name")]
+    for key in raw:
+        if key not in accepted:
+            raise SettingError(where, f"there is no setting named '{key}' here (there are: {', '.join(accepted)})")
     try:
         optimizer = catalog.make(name, **raw)
     except SettingError as error:

@@ -17,6 +17,8 @@ from ngexplorer.runs.history import Spectrum
 
 LARGEST_EXACT = 2500
 """Up to so many parameters all eigenvalues are computed."""
+LARGEST_BY_PRODUCTS = 300
+"""The same where the dense matrix takes a product for every parameter."""
 
 
 def evaluate(objective: Objective, point: Point) -> tuple[float, float]:
@@ -48,9 +50,10 @@ class SpectrumProbe:
         self._cost = 0.0
         self._known: list[tuple[type[Curvature], Tensor, NDArray[Any]]] = []
 
-    def enter(self, run: int, optimizer: Optimizer, parameters: int) -> None:
+    def enter(self, run: int, optimizer: Optimizer, objective: Objective) -> None:
         """Tell of a run as it now is: one without a matrix has no spectrum, a large one no exact one."""
-        if optimizer.second_order and parameters <= LARGEST_EXACT:
+        largest = LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS
+        if optimizer.second_order and objective.parameters <= largest:
             self._racing.add(run)
         else:
             self.retire(run)
@@ -76,12 +79,13 @@ class SpectrumProbe:
         began = perf_counter()
         part: Any = optimizer.curvature
         kinds: list[type[Curvature]] = [Hessian] if part.matrix is Hessian else [part.matrix, Hessian]
-        spectra = [Spectrum(step, kind.name, self._eigenvalues(point, kind), damping) for kind in kinds]
-        self._served.add(run)
-        cost = perf_counter() - began
-        self._cost += cost
-        self.seconds += cost
-        return spectra
+        try:
+            return [Spectrum(step, kind.name, self._eigenvalues(point, kind), damping) for kind in kinds]
+        finally:  # what fails is paid for too, and has had its turn
+            self._served.add(run)
+            cost = perf_counter() - began
+            self._cost += cost
+            self.seconds += cost
 
     def _eigenvalues(self, point: Point, kind: type[Curvature]) -> NDArray[Any]:
         """Runs that stand at one θ share its spectra (all start at one), and F is G where z are natural parameters."""

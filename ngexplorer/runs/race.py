@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from ngexplorer.cancellation import Cancel, Cancelled, never
-from ngexplorer.objectives import Objective
+from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
 from ngexplorer.runs.probes import SpectrumProbe, evaluate
@@ -102,13 +102,24 @@ class Run:
             if self.step >= self.steps:
                 self.state = "finished"
             if spectra is not None:
-                left = self.step - 1
-                if spectra.due(number, left, step.step_seconds):
-                    self.history.spectra += spectra.take(number, stepper.optimizer, looked, left, step.damping)
+                self._look(spectra, number, looked, step)
         except Cancelled:
             raise
         except Exception as error:
             self._fail(error)
+
+    def _look(self, spectra: SpectrumProbe, number: int, point: Point, step: Step) -> None:
+        """Take the spectra at the point that the step left, if they are due. What fails there is an event and changes
+        no result."""
+        assert self._stepper is not None
+        left = self.step - 1
+        if not spectra.due(number, left, step.step_seconds):
+            return
+        try:
+            self.history.spectra += spectra.take(number, self._stepper.optimizer, point, left, step.damping)
+        except Exception as error:
+            message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
+            self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
     def _write(self, loss: float, step: Step | None) -> None:
         assert self._stepper is not None
@@ -144,7 +155,7 @@ class Race:
         self.spectra = SpectrumProbe() if spectra else None
         if self.spectra is not None:
             for number, run in enumerate(runs):
-                self.spectra.enter(number, run.optimizer, run.objective.parameters)
+                self.spectra.enter(number, run.optimizer, run.objective)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
@@ -174,7 +185,7 @@ class Race:
         """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
         if self.spectra is not None:  # an edit may have changed its matrix, and more steps may have brought it back
-            self.spectra.enter(number, run.optimizer, run.objective.parameters)
+            self.spectra.enter(number, run.optimizer, run.objective)
         run.advance(cancel, self.spectra, number)
         if not run.live and self.spectra is not None:
             self.spectra.retire(number)

@@ -14,6 +14,7 @@ from torch import nn
 from ngexplorer.curvature import Fisher, GaussNewton, Hessian, IndefiniteError
 from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
 from ngexplorer.objectives.networks import dense as structured
+from ngexplorer.objectives.networks.layered import plain_layers
 
 KINDS = [Hessian, GaussNewton, Fisher]
 every_matrix = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -69,7 +70,7 @@ def test_summing_cases_in_chunks_changes_nothing(kind, size, mlp, objective_of, 
 def test_wide_layers_and_many_cases_are_more_than_one_chunk(mlp, objective_of):
     """Of 8 million numbers; every case is in one of them."""
     objective = objective_of(mlp(3, 600, 2), SquaredError(), cases=100)
-    chunks = structured._chunks(objective.at(objective.initial_parameters)._kept._plain(), 100)
+    chunks = structured._chunks(plain_layers(objective.at(objective.initial_parameters)._kept.trace), 100)
     assert len(chunks) > 1
     assert [i for chunk in chunks for i in range(chunk.start, chunk.stop)] == list(range(100))
 

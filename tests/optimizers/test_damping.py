@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import ngexplorer as ngx
+from ngexplorer.cancellation import Cancelled
 from ngexplorer.curvature import Hessian, IndefiniteError
 from ngexplorer.objectives.losses import SoftmaxCrossEntropy, SquaredError
 from ngexplorer.optimizers import make, parts
@@ -102,13 +103,25 @@ def test_after_ten_retries_there_is_no_step_and_the_point_stays(quadratic):
     step = stepper.step()
     assert stepper.point is point
     assert step.outcome == "no step: loss rose"
-    assert step.rejected_trials == 10
+    assert step.rejected_trials == 11
     assert step.damping == stepper.damping == 0.5 * 4**10
     assert step.loss_after == step.loss_before == float(point.value)
     assert np.isnan(step.step_norm)
     history = ngx.run(objective, make("newton"), steps=3)
     assert len(history) == 4
     assert len(set(history["loss"])) == 1
+
+
+def test_a_step_cancelled_after_a_failed_one_costs_as_much_when_it_is_taken(quadratic):
+    plain = quadratic()
+    objective = ngx.Objective(plain.model, Uphill(), plain.inputs, plain.targets)
+    whole, broken = (make("newton", damping={"initial": 0.5}).start(objective) for _ in range(2))
+    costs = [whole.step().step_gradient_equivalents for _ in range(2)]
+    assert broken.step().step_gradient_equivalents == costs[0]
+    with pytest.raises(Cancelled):
+        broken.step(lambda: True)
+    assert broken.step().step_gradient_equivalents == costs[1]
+    assert costs[1] < costs[0]  # gradient and matrix are there already
 
 
 def test_the_retries_stop_at_the_ceiling(quadratic):

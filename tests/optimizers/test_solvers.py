@@ -146,4 +146,4 @@ def test_conjugate_gradient_is_polled_at_every_iteration(mlp, objective_of):
     objective = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=20)
     cancel = After(10_000)
     step = make("natural-gradient", solver=SLOW).start(objective).step(cancel)
-    assert cancel.polls == 1 + step.solver_iterations
+    assert cancel.polls >= 1 + step.solver_iterations

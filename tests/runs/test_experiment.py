@@ -248,7 +248,11 @@ BAD = {
         "sise = 20",
         "data: there is no setting named 'sise' here (there are: ",
     ),
-    "key of a run": ('label = "mine"', 'lable = "mine"', "runs[0]: there is no setting named 'lable' here"),
+    "key of a run": (
+        'label = "mine"',
+        'lable = "mine"',
+        "runs[0]: there is no setting named 'lable' here (there are: optimizer, label, colour, ",
+    ),
     "key of a part": (
         "initial",
         "inital",

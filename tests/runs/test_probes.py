@@ -167,3 +167,23 @@ def test_a_run_edited_to_second_order_gets_spectra(race, costs):
     while here.advance() is not None:
         pass
     assert {s.matrix for s in here.runs[0].history.spectra} == {"fisher", "hessian"}
+
+
+def test_a_spectrum_that_fails_is_an_event_and_changes_no_result(race, run_to_the_end, moons, monkeypatch):
+    whole = run_to_the_end(race(["newton", "adam"], moons, steps=5))
+
+    def fail(matrix):
+        raise torch.linalg.LinAlgError("it did not converge")
+
+    monkeypatch.setattr(Hessian, "eigenvalues", fail)
+    here = run_to_the_end(race(["newton", "adam"], moons, steps=5))
+    newton = here.runs[0]
+    assert newton.state == "finished"
+    assert newton.history.spectra == []
+    event = newton.history.events[0]
+    assert (event.step, event.kind) == (0, "spectrum")
+    assert event.message.startswith("no spectrum at step 0: ")
+    assert "it did not converge" in event.message
+    assert "LinAlgError" in event.detail
+    for mine, theirs in zip(here.runs, whole.runs, strict=True):
+        np.testing.assert_array_equal(mine.history["loss"], theirs.history["loss"])

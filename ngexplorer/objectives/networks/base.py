@@ -97,6 +97,11 @@ class Pass:
 class Network(Protocol):
     """A function of inputs and θ (P,)."""
 
+    @property
+    def structured(self) -> bool:
+        """Whether dense matrices come from the structure of its layers, and not from P products."""
+        ...
+
     def run(self, theta: Tensor, inputs: Inputs) -> Pass:
         """One forward pass, kept for every question about it."""
         ...

@@ -10,6 +10,7 @@ With ā = (a, 1), the block of layers l ≤ m is Σ_n (Q_m ∂s_m/∂s_l) ⊗ ā
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -104,14 +105,15 @@ class _DenseSum:
                 left = _scaled(left @ self.weights[l + 1], slope)
                 block = self._block(left, self.entering[l], self.entering[m])
                 if self.deltas is not None:
+                    # Only weights of layer m: a bias does not depend on s_l.
+                    weights = block[..., : self.layers[m].place.inputs]
                     if l == m - 1:
                         inner = torch.diag_embed(torch.ones_like(self.sums[l]) if slope is None else slope)
-                        second = self._adjacent_second_block(m)
+                        weights.diagonal(dim1=0, dim2=3).add_(self._adjacent_second_diagonal(m))
                     else:
                         assert inner is not None
                         inner = _scaled(inner @ self.weights[l + 1], slope)
-                        second = self._second_block(self.deltas[m], inner, self.entering[l])
-                    block[..., : second.shape[-1]] += second  # a bias does not depend on s_l
+                        weights += self._second_block(self.deltas[m], inner, self.entering[l])
                 self._place(l, m, block)
         return self.flops
 
@@ -134,13 +136,16 @@ class _DenseSum:
             found.append(q)
         return found[::-1]
 
+    # Every product below is arranged so that the last index of the block, along which θ runs, comes out last: the copy
+    # into place is then of whole runs.
+
     def _block(self, left: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """Σ_n C_n[j, i] first_n[p] second_n[q] as (i, p, j, q)."""
         n, j, i = left.shape
         p, q = len(first), len(second)
         self.flops += 2.0 * n * i * j * p * q
         outer = (first[:, None, :] * second[None, :, :]).reshape(p * q, n)
-        return (outer @ left.reshape(n, j * i)).view(p, q, j, i).permute(3, 0, 2, 1)
+        return (left.reshape(n, j * i).T @ outer.T).view(j, i, p, q).permute(1, 2, 0, 3)
 
     def _diagonal_block(self, left: Tensor, entering: Tensor) -> Tensor:
         """Σ_n Q_n[i, j] ā_n[p] ā_n[q] as (i, p, j, q), from the upper triangles of both symmetric factors."""
@@ -149,9 +154,11 @@ class _DenseSum:
         rows, row_of = _triangle(d, left.device)
         columns, column_of = _triangle(p, left.device)
         self.flops += 2.0 * n * rows.shape[1] * columns.shape[1]
-        outer = entering[columns[0]] * entering[columns[1]]
-        packed = outer @ left[:, rows[0], rows[1]]
-        return packed[column_of][:, row_of].view(p, p, d, d).permute(2, 0, 3, 1)
+        # index_select is several times faster here than indexing with tensors.
+        outer = entering.index_select(0, columns[0]) * entering.index_select(0, columns[1])
+        upper = left.reshape(n, d * d).index_select(1, rows[0] * d + rows[1])
+        packed = upper.T @ outer.T
+        return packed.index_select(0, row_of).index_select(1, column_of).view(d, d, p, p).permute(0, 2, 1, 3)
 
     def _second_block(self, delta: Tensor, inner: Tensor, entering: Tensor) -> Tensor:
         """Σ_n δ_n[j] D_n[q, i] ā_n[p] as (i, p, j, q), D = ∂a_{m−1}/∂s_l."""
@@ -159,10 +166,10 @@ class _DenseSum:
         j, p = delta.shape[1], len(entering)
         self.flops += 2.0 * n * q * i * j * p
         outer = (entering[:, None, :] * delta.T[None, :, :]).reshape(p * j, n)
-        return (outer @ inner.reshape(n, q * i)).view(p, j, q, i).permute(3, 0, 1, 2)
+        return (outer @ inner.transpose(1, 2).reshape(n, i * q)).view(p, j, i, q).permute(2, 0, 1, 3)
 
-    def _adjacent_second_block(self, m: int) -> Tensor:
-        """`_second_block` of layers m − 1 and m, where D is diagonal: q = i."""
+    def _adjacent_second_diagonal(self, m: int) -> Tensor:
+        """The diagonal i = q of `_second_block` for layers m − 1 and m, where D is diagonal: (p, j, i)."""
         assert self.deltas is not None
         delta, slope, entering = self.deltas[m], self.slopes[m - 1], self.entering[m - 1]
         if slope is None:
@@ -170,7 +177,7 @@ class _DenseSum:
         n, j, i, p = len(delta), delta.shape[1], slope.shape[1], len(entering)
         self.flops += 2.0 * n * i * j * p
         product = (delta[:, :, None] * slope[:, None, :]).reshape(n, j * i)
-        return torch.diag_embed((entering @ product).view(p, j, i)).permute(2, 0, 1, 3)
+        return (entering @ product).view(p, j, i)
 
     def _place(self, l: int, m: int, block: Tensor) -> None:
         """Add a block (d_l, p_l, d_m, q_m), bias last in p and q, where θ has its weights and biases."""
@@ -196,6 +203,7 @@ def _with_one(a: Tensor) -> Tensor:
     return torch.cat((a.T, torch.ones(1, len(a), dtype=a.dtype, device=a.device)))
 
 
+@lru_cache(maxsize=64)
 def _triangle(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Indices of the upper triangle, (2, T), and for every (i, j) its place in it, (size²,)."""
     upper = torch.triu_indices(size, size, device=device)

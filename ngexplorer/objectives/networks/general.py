@@ -20,6 +20,7 @@ from ngexplorer.objectives.networks.base import (
     cases_of,
     check_outputs,
     is_plain,
+    tensors_of,
 )
 
 
@@ -28,6 +29,8 @@ class GeneralNetwork:
 
     Outputs (N, T, C) become N·T rows of C: every position is a case (a sequence model's tokens, say).
     """
+
+    structured = False
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -58,30 +61,41 @@ class GeneralNetwork:
         with _differentiable_twice(self.recurrent):
             outputs: Any = torch.func.functional_call(self.module, views, positional, named)
         check_outputs(outputs)
+        if outputs.dtype != theta.dtype:
+            raise ValueError(
+                f"model: outputs of {outputs.dtype}; {theta.dtype}, the type of its parameters, is accepted"
+            )
         return outputs if outputs.ndim == 2 else outputs.flatten(0, 1)
 
     def bytes_per_case(self, theta: Tensor, inputs: Inputs) -> float:
         """What autograd saves for a forward pass, measured once; its gradient's own graph saves about as much again."""
         if self._bytes is None:
+            given = {t.untyped_storage().data_ptr() for t in (theta, *tensors_of(inputs))}
             saved: dict[int, int] = {}
 
             def note(t: Tensor) -> Tensor:
-                saved[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-                return t
+                if t.untyped_storage().data_ptr() not in given:
+                    saved[t.data_ptr()] = t.numel() * t.element_size()
+                return t.detach()  # an output would hold its own graph, and be held by it for ever
 
             with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
                 self.run(theta, inputs)
-            saved.pop(theta.untyped_storage().data_ptr(), None)
             self._bytes = 3.0 * sum(saved.values()) / cases_of(inputs)
         return self._bytes
 
 
 @contextmanager
 def _differentiable_twice(recurrent: bool) -> Iterator[None]:
-    """Fused attention and cuDNN's recurrent kernels have no second derivative: the plain ones are used."""
+    """Fused attention and cuDNN's recurrent kernels have no second derivative: the plain ones are used. So are the
+    transformer's, whose fast path leaves out what is padded, but only where no gradient is asked for."""
     plain = torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
-    with sdpa_kernel(SDPBackend.MATH), plain:
-        yield
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), plain:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class GeneralPass(Pass):
@@ -137,7 +151,8 @@ class GeneralPass(Pass):
 
     def product(self, rows: Tensor, push: Push | None, u: Tensor | None) -> Tensor:
         if u is not None:
-            return self._grads(self._bend(push, u), self.theta, rows)
+            bend = self._bend(push, u)  # one by one: batching this graph takes twice as long
+            return torch.stack([self._grad(bend, self.theta, row) for row in rows])
         if push is None:
             return torch.zeros_like(rows)
         return self._grads(self.graph, self.theta, push(self.jvp(rows)).transpose(0, 1))

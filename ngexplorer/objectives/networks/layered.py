@@ -297,6 +297,8 @@ class LayeredNetwork:
     def __init__(self, sequence: Sequence, parameters: int) -> None:
         self.sequence = sequence
         self.parameters = parameters
+        self.structured = False
+        """Whether the layers are Linear ones with at most one activation between two; known once inputs were seen."""
 
     @staticmethod
     def of(module: nn.Module) -> LayeredNetwork | None:
@@ -311,10 +313,11 @@ class LayeredNetwork:
             return False
         theta = torch.zeros(self.parameters, dtype=inputs.dtype, device=inputs.device)
         try:
-            traces = _affine_traces(self.sequence.trace(theta, inputs[:1]))
+            trace = self.sequence.trace(theta, inputs[:1])
         except RuntimeError:  # a shape that no path can take; whoever tries to run it says so
             return False
-        return all(t.x.ndim == (4 if isinstance(t, ConvolutionTrace) else 2) for t in traces)
+        self.structured = plain_layers(trace) is not None
+        return all(t.x.ndim == (4 if isinstance(t, ConvolutionTrace) else 2) for t in _affine_traces(trace))
 
     def run(self, theta: Tensor, inputs: Inputs) -> LayeredPass:
         assert isinstance(inputs, Tensor)
@@ -444,32 +447,37 @@ class LayeredPass(Pass):
         return [Statistics(t.layer, t.positions(), t.by_position(delta)) for t, delta in _affine(self.trace, memo)]
 
     def rows(self, root: Tensor) -> Tensor:
-        result = torch.empty(*root.shape[::2], len(self.theta), dtype=root.dtype, device=root.device)
+        n, _, r = root.shape
+        result = torch.empty(n, r, len(self.theta), dtype=root.dtype, device=root.device)
         for found in self.statistics(root.transpose(1, 2)):
-            weights = torch.einsum("nrto,nti->nroi", found.deltas, found.entering)
-            result[:, :, found.layer.weight_at] = weights.flatten(2)
+            place = result[:, :, found.layer.weight_at].view(n, r, found.layer.outputs, found.layer.inputs)
+            if found.deltas.shape[2] == 1:
+                torch.mul(found.deltas[:, :, 0, :, None], found.entering[:, None, 0, None, :], out=place)
+            else:
+                place.copy_(torch.einsum("nrto,nti->nroi", found.deltas, found.entering))
             if found.layer.bias_at:
                 result[:, :, found.layer.bias_at] = found.deltas.sum(2)
         return result.flatten(0, 1)
 
     def dense(self, middle: Tensor, u: Tensor | None, watch: Watch) -> tuple[Tensor, float]:
-        layers = self._plain()
+        layers = plain_layers(self.trace)
         if layers is None:
             return super().dense(middle, u, watch)
         deltas = None if u is None else [delta[:, 0] for _, delta in _affine(self.trace, self._deltas(u))]
         return dense_sum(layers, middle, u, deltas, watch)
 
-    def _plain(self) -> list[Layer] | None:
-        """The layers where they are Linear ones with at most one activation between two, and None otherwise."""
-        layers: list[Layer] = []
-        for trace in _flat(self.trace):
-            if type(trace) is AffineTrace:
-                layers.append(Layer(trace.layer, trace.weight, trace.x, trace.output, None, None))
-            elif isinstance(trace, ActivationTrace) and layers and layers[-1].slope is None:
-                layers[-1] = layers[-1].followed(trace.slope, trace.bend)
-            else:
-                return None
-        return layers
+
+def plain_layers(trace: SequenceTrace) -> list[Layer] | None:
+    """The layers where they are Linear ones with at most one activation between two, and None otherwise."""
+    layers: list[Layer] = []
+    for part in _flat(trace):
+        if type(part) is AffineTrace:
+            layers.append(Layer(part.layer, part.weight, part.x, part.output, None, None))
+        elif isinstance(part, ActivationTrace) and layers and layers[-1].slope is None:
+            layers[-1] = layers[-1].followed(part.slope, part.bend)
+        else:
+            return None
+    return layers
 
 
 def _flat(trace: Trace) -> list[Trace]:

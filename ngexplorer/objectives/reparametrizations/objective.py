@@ -52,6 +52,10 @@ class ReparametrizedObjective(Objective):
         """A trajectory of γ, (..., P), as one of θ."""
         return self.change.forward(path)
 
+    @property
+    def plain_penalty(self) -> bool:
+        return not self.weight_decay
+
     def penalty(self, theta: Tensor) -> Tensor | float:
         """½η‖θ(γ)‖²."""
         return self.original.penalty(self.change.forward(theta))
@@ -119,6 +123,8 @@ class ReparametrizedNetwork:
 
     def evaluate(self, theta: Tensor, inputs: Inputs) -> Tensor:
         return self.inner.evaluate(self.change.forward(theta), inputs)
+
+    structured = False
 
     def bytes_per_case(self, theta: Tensor, inputs: Inputs) -> float:
         return self.inner.bytes_per_case(self.change.forward(theta), inputs)
