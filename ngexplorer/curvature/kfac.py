@@ -212,13 +212,14 @@ class KFAC(Curvature):
             right, info_a = torch.linalg.cholesky_ex(_damped(f.a, pi * gamma))
             left, info_g = torch.linalg.cholesky_ex(_damped(f.g, gamma / pi))
             infos += [info_a, info_g]
-            found.append((f, torch.cholesky_inverse(left), torch.cholesky_inverse(right)))
+            found.append((f, left, right))
             self.point.count_flops(float(len(f.a) ** 3 + len(f.g) ** 3))
         if bool(torch.stack(infos).any()):
             lowest = min(float(_eigh(m)[0][0]) for f in self.factors for m in (f.a, f.g))
             raise IndefiniteError(f"{self.title}, a factor,", damping, lowest)
-        self.point.cache[(self._key, "inverses")] = (damping, found)
-        return found
+        inverses = [(f, torch.cholesky_inverse(left), torch.cholesky_inverse(right)) for f, left, right in found]
+        self.point.cache[(self._key, "inverses")] = (damping, inverses)
+        return inverses
 
     def _solve_exactly(self, b: Tensor, damping: float) -> Tensor:
         """In the Kronecker eigenbasis, where the matrix is diagonal."""

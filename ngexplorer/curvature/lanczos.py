@@ -166,8 +166,8 @@ def spectral_density(matmat: Matvec, like: Tensor, probes: int, steps: int, seed
         w = matmat(q.T).T
         scale = torch.maximum(scale, torch.linalg.vector_norm(w, dim=1))
         alphas[j] = (q * w).sum(1)
-        # The three-term recurrence, and what rounding leaves along the earlier ones: with the recurrence taken off first,
-        # once is enough.
+        # The three-term recurrence, then what rounding leaves along the earlier ones: with the recurrence taken off
+        # first, once is enough.
         w = w - alphas[j, :, None] * q
         if j:
             w = w - betas[j - 1, :, None] * basis[:, j - 1]

@@ -16,6 +16,7 @@ from ngexplorer.objectives.networks import (
     Inputs,
     cases_of,
     flatten_parameters,
+    mapped,
     network_of,
     taken,
     tensors_of,
@@ -63,7 +64,9 @@ class Objective:
             raise ValueError(f"weight_decay: {weight_decay}; a finite number ≥ 0 is accepted")
         if chunk is not None and not (isinstance(chunk, int) and chunk >= 1):
             raise ValueError(f"chunk: {chunk}; a whole number ≥ 1 of cases, or None, is accepted")
-        self.model = copy.deepcopy(model)
+        if not isinstance(loss, Loss):
+            raise ValueError(f"loss: {loss!r}; one of ngexplorer.losses is accepted")
+        self.model = _copied(model)
         self.loss = loss
         self.weight_decay = weight_decay
         self.initial_parameters = flatten_parameters(self.model)
@@ -83,6 +86,7 @@ class Objective:
             held = copy.copy(self)
             held.weight_decay = 0.0
             held._check_inputs(validation[0])
+            held._first_look(taken(validation[0], slice(0, _FEW)))
             held._take(*validation, seen)
             self.validation = held
 
@@ -101,9 +105,11 @@ class Objective:
         """The outputs of a few cases. Raises ValueError where the model cannot take them."""
         try:
             seen = self.network.evaluate(self.initial_parameters, few)
-        except (RuntimeError, TypeError, IndexError) as error:
+        except ValueError:
+            raise
+        except Exception as error:  # a user's own code
             shapes = ", ".join(f"({', '.join(map(str, ('cases', *t.shape[1:])))})" for t in tensors_of(few))
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise ValueError(f"inputs: the model does not take {shapes}: {reason}") from error
         if len(seen) == 0 or len(seen) % cases_of(few):
             raise ValueError(
@@ -113,12 +119,15 @@ class Objective:
 
     def _take(self, inputs: Inputs, targets: Tensor, seen: Tensor) -> None:
         """Be the objective on these cases, which gives outputs like those seen."""
-        self.inputs = inputs
+        self.inputs = mapped(inputs, Tensor.detach)
+        if not isinstance(targets, Tensor):
+            raise ValueError(f"targets: a {type(targets).__name__}; a tensor is accepted")
         if targets.device != self.device:
             raise ValueError(f"targets: on {targets.device}; the model is on {self.device}")
         rows = self.cases * self._positions
         positioned = targets.shape[:2] == (self.cases, self._positions)
-        if self._positions > 1 and positioned and (targets.ndim == 3 or not targets.is_floating_point()):
+        indices = not targets.is_floating_point() and self._positions > 1
+        if positioned and (targets.ndim == 3 or indices):
             targets = targets.flatten(0, 1)
         self.loss.check(targets, seen[:1].expand(rows, -1))
         self.targets = targets
@@ -188,7 +197,10 @@ class Objective:
                 f"theta: shape {tuple(theta.shape)}, {theta.dtype} on {theta.device}; "
                 f"this objective takes ({self.parameters},), {self.dtype} on {self.device}"
             )
-        return Point(self, theta.detach() if theta.requires_grad else theta, watch)
+        try:
+            return Point(self, theta.detach() if theta.requires_grad else theta, watch)
+        except IndexError as error:  # an embedding's
+            raise ValueError(f"inputs: the model does not take one of them: {error}") from error
 
     @property
     def plain_penalty(self) -> bool:
@@ -228,6 +240,10 @@ class Objective:
         """The same objective on some of its cases, (B,) int64; shares the model, no validation."""
         if len(indices) == 0:
             raise ValueError("indices: none; a batch needs at least one case")
+        if bool(((indices < -self.cases) | (indices >= self.cases)).any()):
+            raise ValueError(
+                f"indices: {int(indices.min())} to {int(indices.max())}; 0 to {self.cases - 1} are accepted"
+            )
         part = copy.copy(self)
         part.inputs = taken(self.inputs, indices)
         by_case = self.targets.view(self.cases, self._positions, *self.targets.shape[1:])
@@ -248,3 +264,13 @@ class Objective:
         with FlopCounterMode(display=False) as counter:
             self.network.evaluate(self.initial_parameters, few)
         return 3.0 * max(counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy of the module, its own from here on. What it keeps of an earlier graph (the weight of an old weight_norm)
+    is copied without the graph, which torch would refuse to copy."""
+    kept = [value for module in model.modules() for value in vars(module).values()]
+    memo: dict[int, object] = {
+        id(value): value.detach().clone() for value in kept if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(model, memo)

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from ngexplorer.objectives.networks import GeneralNetwork, Inputs, cases_of, taken, tensors_of
+from ngexplorer.objectives.networks import GeneralNetwork, Inputs, cases_of, mapped, taken, tensors_of
 
 _DRAWS = 3
 """A finite difference across a kink of ReLU disagrees by chance; a wrong derivative disagrees every time."""
@@ -130,12 +130,7 @@ def _in_double_precision(network: GeneralNetwork, theta: Tensor, few: Inputs) ->
 
     try:
         wide = GeneralNetwork(copy.deepcopy(network.module).double())
-        if isinstance(few, Tensor):
-            inputs: Inputs = double(few)
-        elif isinstance(few, dict):
-            inputs = {key: double(value) for key, value in few.items()}
-        else:
-            inputs = tuple(double(value) for value in few)
+        inputs = mapped(few, double)
         wide.evaluate(theta.double(), inputs)
     except (RuntimeError, ValueError, TypeError):  # a module that names its own dtype
         return network, theta, few

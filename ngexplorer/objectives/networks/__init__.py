@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ngexplorer.objectives.networks.base import Inputs, Network, Pass, Statistics, cases_of, taken, tensors_of
+from ngexplorer.objectives.networks.base import Inputs, Network, Pass, Statistics, cases_of, mapped, taken, tensors_of
 from ngexplorer.objectives.networks.general import GeneralNetwork, GeneralPass
 from ngexplorer.objectives.networks.layered import LayeredNetwork, LayeredPass
 
@@ -20,6 +20,7 @@ __all__ = [
     "Statistics",
     "cases_of",
     "flatten_parameters",
+    "mapped",
     "network_of",
     "taken",
     "tensors_of",

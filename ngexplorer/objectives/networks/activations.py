@@ -82,5 +82,5 @@ def known(module: nn.Module) -> Activation | None:
 
 def _leaky(share: float) -> Activation:
     return Activation(
-        lambda s: functional.leaky_relu(s, share), lambda s, a: torch.where(s > 0, 1.0, share).to(s.dtype), None
+        lambda s: functional.leaky_relu(s, share), lambda s, a: torch.where(s > 0, torch.ones_like(s), share), None
     )

@@ -132,13 +132,18 @@ def tensors_of(inputs: Inputs) -> list[Tensor]:
     return values
 
 
+def mapped(inputs: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """The inputs with a function applied to every tensor."""
+    if isinstance(inputs, Tensor):
+        return function(inputs)
+    if isinstance(inputs, dict):
+        return {key: function(value) for key, value in inputs.items()}
+    return tuple(function(value) for value in inputs)
+
+
 def taken(inputs: Any, at: Any) -> Any:
     """The inputs of some cases: a slice or indices of the first dimension."""
-    if isinstance(inputs, Tensor):
-        return inputs[at]
-    if isinstance(inputs, dict):
-        return {key: value[at] for key, value in inputs.items()}
-    return tuple(value[at] for value in inputs)
+    return mapped(inputs, lambda t: t[at])
 
 
 def check_outputs(outputs: Any) -> None:

@@ -18,7 +18,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 from ngexplorer.cancellation import Watch
 from ngexplorer.objectives.networks import activations
-from ngexplorer.objectives.networks.base import Affine, Inputs, Pass, Push, Statistics, check_outputs, is_plain
+from ngexplorer.objectives.networks.base import Affine, Inputs, Pass, Push, Statistics, is_plain
 from ngexplorer.objectives.networks.dense import Layer, dense_sum
 from ngexplorer.objectives.residual import Residual
 
@@ -305,7 +305,9 @@ class LayeredNetwork:
         """The module as a layered network, or None if it is anything else."""
         reader = _Reader()
         sequence = reader.sequence(module, "") if type(module) is nn.Sequential else reader.sequence_of([("", module)])
-        return LayeredNetwork(sequence, reader.at) if sequence and reader.at else None
+        trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        # A parameter of a sequence itself, which no layer uses, would shift the places of all.
+        return LayeredNetwork(sequence, reader.at) if sequence and reader.at and reader.at == trained else None
 
     def takes(self, inputs: Inputs) -> bool:
         """Whether every layer gets what it is written for: one vector a case for Linear, one image for Conv2d."""
@@ -317,7 +319,9 @@ class LayeredNetwork:
         except RuntimeError:  # a shape that no path can take; whoever tries to run it says so
             return False
         self.structured = plain_layers(trace) is not None
-        return all(t.x.ndim == (4 if isinstance(t, ConvolutionTrace) else 2) for t in _affine_traces(trace))
+        return trace.output.ndim == 2 and all(
+            t.x.ndim == (4 if isinstance(t, ConvolutionTrace) else 2) for t in _affine_traces(trace)
+        )
 
     def run(self, theta: Tensor, inputs: Inputs) -> LayeredPass:
         assert isinstance(inputs, Tensor)
@@ -399,7 +403,6 @@ class LayeredPass(Pass):
     """The traces of one forward pass through the layers."""
 
     def __init__(self, theta: Tensor, trace: SequenceTrace) -> None:
-        check_outputs(trace.output)
         self.theta, self.trace = theta, trace
         self.outputs = trace.output
         self._swept: tuple[Tensor, Memo] | None = None
@@ -499,7 +502,7 @@ def _affine(trace: Trace, memo: Memo) -> list[tuple[AffineTrace, Tensor]]:
         return [(trace, memo)]
     if isinstance(trace, ResidualTrace):
         return _affine(trace.inner, memo)
-    if isinstance(trace, SequenceTrace):
+    if isinstance(trace, SequenceTrace) and memo is not None:  # None where nothing in it has parameters
         return [found for t, m in zip(trace.traces, memo, strict=True) for found in _affine(t, m)]
     return []
 
