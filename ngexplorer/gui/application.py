@@ -19,7 +19,6 @@ from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.files import require_writable
-from ngexplorer.settings import SettingError
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
@@ -53,7 +52,8 @@ def explore(path: Path) -> int:
 
 
 def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
-    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError."""
+    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError, and
+    whatever kept the experiment from loading: SettingError for a setting that cannot be."""
     require_writable(path)
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
@@ -61,18 +61,18 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     window = MainWindow(session)
     window.resize(*size)
     window.show()
-    refused: list[SettingError] = []
-    session.setting_refused.connect(lambda where, reason: reason and refused.append(SettingError(where, reason)))
+    failed: list[Exception] = []
+    session.racer.load_failed.connect(lambda _, error: failed.append(error))
     session.open()
     session.racer.begin()
-    _wait(lambda: bool(refused) or (session.state == "finished" and window.trajectory.settled))
+    _wait(lambda: bool(failed) or (session.state == "finished" and window.trajectory.settled))
     application.processEvents()  # the last answers are under way
     window.settle()
     picture = window.grab()
     window.close()
     _take_down(window)
-    if refused:
-        raise refused[0]
+    if failed:
+        raise failed[0]
     # Qt chooses the format by the name, so the unfinished file has to end the same way.
     unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
     if not picture.save(str(unfinished)):

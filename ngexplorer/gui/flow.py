@@ -42,7 +42,11 @@ class FlowLayout(QLayout):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        return self._arrange(QRect(0, 0, width, 0), move=False)
+        return self._arrange(QRect(0, 0, width, 0), move=False)[0]
+
+    def rows(self, width: int) -> int:
+        """How many rows the widgets take at that width."""
+        return self._arrange(QRect(0, 0, width, 0), move=False)[1]
 
     def setGeometry(self, rect: QRect) -> None:
         super().setGeometry(rect)
@@ -57,15 +61,17 @@ class FlowLayout(QLayout):
             size = size.expandedTo(item.minimumSize())
         return size
 
-    def _arrange(self, rect: QRect, *, move: bool) -> int:
-        """Place the items in `rect` (or only measure); returns the height they take."""
+    def _arrange(self, rect: QRect, *, move: bool) -> tuple[int, int]:
+        """Place the items in `rect` (or only measure); returns the height and the number of rows they take."""
         x, y, row = rect.x(), rect.y(), 0
+        rows = min(1, len(self._items))
         for item in self._items:
             size = item.sizeHint()
             if x > rect.x() and x + size.width() > rect.right() + 1:
                 x, y, row = rect.x(), y + row + self.spacing(), 0
+                rows += 1
             if move:
                 item.setGeometry(QRect(QPoint(x, y), size))
             x += size.width() + self.spacing()
             row = max(row, size.height())
-        return y + row - rect.y()
+        return y + row - rect.y(), rows

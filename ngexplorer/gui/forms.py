@@ -6,14 +6,28 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QStandardItemModel
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ngexplorer.gui import theme
 from ngexplorer.settings import members
 
 _LABEL_WIDTH = 88
+_VISIBLE = 14
+"""At most so many items of a list are seen at once; it scrolls to the others."""
 
 Refusal = Callable[[str, Any], str | None]
 """(path, record type or choice) → why it cannot be chosen now, or None."""
@@ -28,35 +42,106 @@ def caption(text: str) -> QLabel:
 
 
 class Choice(QComboBox):
-    """A combo box of (value, title) whose wheel does not change it in passing, and whose items may say why they cannot
-    be chosen."""
+    """A combo box of (value, title) whose wheel does not change it in passing, and whose items may say what they are,
+    or why they cannot be chosen. Its list is as wide as its longest title, and scrolls."""
 
     picked = Signal(object)
 
-    def __init__(self, options: list[tuple[Any, str]]) -> None:
+    def __init__(self, options: list[tuple[Any, str]], helps: list[str] | None = None) -> None:
         super().__init__()
         self._values = [value for value, _ in options]
+        self._helps = helps or [""] * len(options)
         self.addItems([title for _, title in options])
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # Not by a click: the space bar is the race's again once something has been chosen.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
+        self.setMaxVisibleItems(_VISIBLE)
         self.activated.connect(lambda i: self.picked.emit(self._values[i]))
+        self.currentIndexChanged.connect(self.updateGeometry)
+        self.refuse([None] * len(options))
+
+    @property
+    def shown(self) -> str:
+        """What of the chosen title there is room for."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(complex_control, option, part, self).width()
+        return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room)
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for what is chosen."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        text = QSize(self.fontMetrics().horizontalAdvance(self.currentText()) + 2, self.fontMetrics().height())
+        wanted = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
+        return super().sizeHint().expandedTo(wanted)
 
     def wheelEvent(self, event: Any) -> None:
         event.ignore()
+
+    def paintEvent(self, event: Any) -> None:
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self.shown
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self.shown != self.currentText():
+            text = f"{self.currentText()}\n{self.toolTip()}" if self.toolTip() else self.currentText()
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
+
+    def showPopup(self) -> None:
+        view = self.view()
+        bar = view.verticalScrollBar().sizeHint().width() if self.count() > self.maxVisibleItems() else 0
+        view.setMinimumWidth(view.sizeHintForColumn(0) + bar + 2 * theme.GRID)
+        super().showPopup()
 
     def show_value(self, value: Any) -> None:
         if value in self._values:
             self.setCurrentIndex(self._values.index(value))
 
     def refuse(self, reasons: list[str | None]) -> None:
-        """Grey out the items that have a reason, which becomes their tool tip."""
+        """Grey out the items that have a reason, which becomes their tool tip in place of what they are."""
         model = self.model()
         assert isinstance(model, QStandardItemModel)
-        for i, reason in enumerate(reasons):
+        for i, (reason, help_text) in enumerate(zip(reasons, self._helps, strict=True)):
             item = model.item(i)
             item.setEnabled(reason is None)
-            item.setToolTip(reason or "")
+            item.setToolTip(reason or help_text)
+
+
+class Entry(QLineEdit):
+    """A line to type in. Escape takes back what was typed and not yet entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standing = ""
+
+    def show_text(self, text: str) -> None:
+        """Show a text, unless someone is typing another one."""
+        self._standing = text
+        if self.text() != text and not (self.hasFocus() and self.isModified()):
+            self.setText(text)
+            self.setCursorPosition(0)
+
+    def event(self, event: QEvent) -> bool:
+        mine = event.type() == QEvent.Type.ShortcutOverride and self.isModified()
+        if mine and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.isModified():
+            self.setText(self._standing)
+            return
+        super().keyPressEvent(event)
 
 
 class Field(QWidget):
@@ -167,19 +252,21 @@ class RecordForm(QWidget):
         if kind is bool:
             box = QCheckBox()
             box.setMinimumHeight(26)
+            box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             box.clicked.connect(lambda on: self.changed.emit(path, on))
             return box, box.setChecked
         if members(kind):
             part = PartForm(kind, path, self._refusal)
             part.changed.connect(self.changed)
             return part, part.show_values
-        line = QLineEdit()
+        line = Entry()
         line.editingFinished.connect(lambda: line.isModified() and self._typed(line, path, kind))
         line.returnPressed.connect(lambda: self._typed(line, path, kind))
-        return line, lambda value: _show(line, value)
+        return line, lambda value: line.show_text(_written(value))
 
     def _typed(self, line: QLineEdit, path: str, kind: Any) -> None:
         line.setModified(False)
+        line.show_text(line.text())
         self.changed.emit(path, _parsed(line.text(), kind))
 
 
@@ -194,9 +281,10 @@ class PartForm(QWidget):
         self._path = path
         self._refusal = refusal
         self._form: RecordForm | None = None
-        self.choice = Choice([(k.__struct_config__.tag, k.title) for k in self._kinds])
-        for i, k in enumerate(self._kinds):
-            self.choice.setItemData(i, " ".join((k.__doc__ or "").split()), Qt.ItemDataRole.ToolTipRole)
+        self.choice = Choice(
+            [(k.__struct_config__.tag, k.title) for k in self._kinds],
+            [" ".join((k.__doc__ or "").split()) for k in self._kinds],
+        )
         self.choice.picked.connect(self._picked)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -245,11 +333,8 @@ def _unwrapped(declared: Any) -> tuple[Any, str, str]:
     return declared, title, description
 
 
-def _show(line: QLineEdit, value: Any) -> None:
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else _number(value)
-    if line.text() != text and not (line.hasFocus() and line.isModified()):
-        line.setText(text)
-        line.setCursorPosition(0)
+def _written(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else _number(value)
 
 
 def _number(value: Any) -> str:

@@ -7,17 +7,20 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import psutil
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QApplication,
+    QComboBox,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenuBar,
     QMessageBox,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -25,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from ngexplorer import __version__, resource_files
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.panels.notices import Notices
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.setup import SetupPanel
@@ -33,6 +37,7 @@ from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
+from ngexplorer.gui.room import Room
 from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.settings import SettingError
@@ -46,6 +51,8 @@ _SLOW = 0.25
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
+_PRESSED = (QAbstractButton, QComboBox)
+
 
 class MainWindow(QMainWindow):
     """The window around one session."""
@@ -57,7 +64,10 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("NG Explorer")
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
         self.resize(1600, 1000)
-        self.setMinimumSize(QSize(960, 600))
+        self.setMinimumSize(QSize(1024, 640))
+        # A click where there is nothing to type leaves the editor, and the keys are the window's again.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocus()
 
         self.setup = SetupPanel(session)
         self.trajectory = TrajectoryView(session)
@@ -67,6 +77,8 @@ class MainWindow(QMainWindow):
         self.table = RunsTable(session)
         self.notices = Notices(session)
         self.views: list[View] = [self.trajectory, self.curves, self.spectrum]
+        self._unused: QPushButton | None = None
+        """The button that had the keyboard focus when it went out of use."""
         self._turn = 0
         self._slow_at = 0.0
         self._frame_seconds = 0.0
@@ -93,43 +105,36 @@ class MainWindow(QMainWindow):
     def _arranged(self) -> QWidget:
         gap = themes.GRID
         lower = _split(Qt.Orientation.Horizontal, self.curves, self.spectrum, sizes=(560, 560))
-        plots = _split(Qt.Orientation.Vertical, self.trajectory, lower, sizes=(400, 360))
-        bottom = QFrame()
-        bottom.setObjectName("panel")
-        column = QVBoxLayout(bottom)
-        column.setContentsMargins(12, 8, 12, 8)
-        column.setSpacing(4)
-        column.addWidget(self.timeline)
-        column.addWidget(self.table)
-        bottom.setMinimumHeight(110)
-        self.setup.setMinimumWidth(288)
+        plots = _split(Qt.Orientation.Vertical, self.trajectory, lower, sizes=(400, 400))
+        self.setup.setMinimumWidth(304)
         upper = _split(Qt.Orientation.Horizontal, self.setup, plots, sizes=(320, 1260))
         upper.setStretchFactor(0, 0)
         upper.setStretchFactor(1, 1)
-        whole = _split(Qt.Orientation.Vertical, upper, bottom, sizes=(700, 200))
-        whole.setStretchFactor(0, 1)
-        whole.setStretchFactor(1, 0)
         outer = QWidget()
         layout = QVBoxLayout(outer)
-        layout.setContentsMargins(gap, 4, gap, 0)
+        layout.setContentsMargins(gap, gap, gap, 0)
         layout.setSpacing(gap)
         layout.addLayout(self._header())
         layout.addWidget(self.notices)
-        layout.addWidget(whole, 1)
+        layout.addWidget(Room(upper, self.timeline, self.table), 1)
         return outer
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.notices.leave_room(event.size().height())
 
     def _header(self) -> QHBoxLayout:
         name = QLabel("NG Explorer")
         name.setObjectName("application")
-        self.title = QLabel()
+        self.title = Elided()
         self.title.setObjectName("muted")
         self.state_label = QLabel()
         self.state_label.setObjectName("muted")
         row = QHBoxLayout()
         row.setSpacing(themes.GRID)
         row.addWidget(name)
-        row.addWidget(self.title)
-        row.addStretch(1)
+        row.addWidget(self.menus)
+        row.addWidget(self.title, 1)
         row.addWidget(self.state_label)
         self.buttons: dict[str, QPushButton] = {}
         for key, action in self.race_actions.items():
@@ -137,7 +142,6 @@ class MainWindow(QMainWindow):
             button.setToolTip(f"{action.toolTip()} ({action.shortcut().toString()})")
             button.setAccessibleName(action.text())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.pressed.connect(self._leave_editor)
             button.clicked.connect(action.trigger)
             self.buttons[key] = button
             row.addWidget(button)
@@ -147,7 +151,10 @@ class MainWindow(QMainWindow):
 
     def _make_actions(self) -> None:
         session = self.session
-        file = self.menuBar().addMenu("File")
+        # In the header's row, to leave the height to the plots.
+        self.menus = QMenuBar()
+        self.menus.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        file = self.menus.addMenu("File")
         self._action(file, "Open experiment…", "Ctrl+O", "Open an experiment from a TOML file", self.open_file)
         self._action(file, "Save experiment as…", "Ctrl+S", "Write the set-up to a TOML file", self.save_file)
         shipped = file.addMenu("Experiments")
@@ -161,17 +168,17 @@ class MainWindow(QMainWindow):
         )
         file.addSeparator()
         self._action(file, "Quit", "Ctrl+Q", "Stop the runs and close the window", self.close)
-        race = self.menuBar().addMenu("Race")
+        race = self.menus.addMenu("Race")
         self.race_actions = {
             "race": self._action(race, "Race", "Space", "Start, go on or pause", session.toggle),
             "step": self._action(race, "Step", ".", "One step of every run", session.step),
             "stop": self._action(race, "Stop", "Esc", "Stop now; Space goes on", self.stop),
             "reset": self._action(race, "Reset", "Ctrl+R", "Start over with the set-up as it is now", session.reset),
         }
-        view = self.menuBar().addMenu("View")
+        view = self.menus.addMenu("View")
         self._action(view, "Follow the latest step", "Ctrl+L", "Leave the past", lambda: session.set_time(None))
         self._action(view, "Dark or light", "Ctrl+T", "Change the appearance", self.switch_theme)
-        about = self.menuBar().addMenu("Help")
+        about = self.menus.addMenu("Help")
         self._action(about, "About NG Explorer", "", "What this is", self.about)
 
     def _action(self, menu: Any, text: str, shortcut: str, tip: str, do: Any) -> QAction:
@@ -255,12 +262,24 @@ class MainWindow(QMainWindow):
         }
         for key, enabled in able.items():
             self.race_actions[key].setEnabled(enabled)
-            self.buttons[key].setEnabled(enabled)
+            self._enable(self.buttons[key], enabled)
         colour = session.theme.on_accent if race.isEnabled() else session.theme.muted
         self.buttons["race"].setIcon(themes.icon("pause" if running else "play", colour))
         self.export_action.setEnabled(bool(session.runs))
         if state != "running":
             self.table.pull()
+
+    def _enable(self, button: QPushButton, enabled: bool) -> None:
+        """Keep the keyboard focus for a button that goes out of use: Qt would give it to the next one, and whoever
+        steps with the space bar would stop or reset."""
+        if not enabled and self.focusWidget() is button:
+            self._unused = button
+            self.setFocus()
+        button.setEnabled(enabled)
+        if enabled and self._unused is button:
+            self._unused = None
+            if self.focusWidget() is self:
+                button.setFocus()
 
     def _dress(self) -> None:
         self._apply_theme()
@@ -279,11 +298,13 @@ class MainWindow(QMainWindow):
 
     # What a person asks for.
 
-    def _leave_editor(self) -> None:
-        """What is typed counts from here on, and the keys are the window's again."""
-        editor = self.focusWidget()
-        if editor is not None:
-            editor.clearFocus()
+    def event(self, event: QEvent) -> bool:
+        """The space bar presses what has the keyboard focus, where that can be pressed; elsewhere it is the race's."""
+        pressed = event.type() == QEvent.Type.ShortcutOverride and isinstance(self.focusWidget(), _PRESSED)
+        if pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
+            event.accept()
+            return True
+        return super().event(event)
 
     def stop(self) -> None:
         """Stop the race, and say so where that has to wait for the step in progress."""

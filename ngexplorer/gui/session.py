@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import write_csv
 from ngexplorer.runs.history import History
 from ngexplorer.runs.race import Race, Run
+from ngexplorer.settings import SettingError
 
 # A set-up that is being typed is loaded once it has rested so long, milliseconds.
 _REST = 250
@@ -192,12 +194,18 @@ class Session(QObject):
             if run.state == "failed":
                 self._run_ended(run)
 
-    def _load_failed(self, path: str, reason: str) -> None:
-        self._loading = None
-        self.setting_refused.emit(path, reason)
+    def _load_failed(self, experiment: Experiment, error: Exception) -> None:
+        """Tell why; while another set-up is loading, what was wrong with this one matters no more."""
+        latest = experiment is self._loading
+        if latest:
+            self._loading = None
+        if not isinstance(error, SettingError):
+            detail = "".join(traceback.format_exception(error))
+            self.noticed.emit(Notice(f"{type(error).__name__}: {error}", detail))
+        elif latest:
+            self.setting_refused.emit(error.path, error.reason)
 
     def _broke(self, message: str, detail: str) -> None:
-        self._loading = None
         self.noticed.emit(Notice(message, detail))
 
     def _dress(self) -> None:

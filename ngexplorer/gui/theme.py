@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyqtgraph as pg
-from PySide6.QtCore import QByteArray, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPen, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
@@ -115,19 +115,33 @@ def contrast(first: QColor, second: QColor) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def mixed(first: QColor, second: QColor, share: float) -> QColor:
+    """`first` with that share of `second`."""
+    parts = ((a, b) for a, b in zip(first.getRgb()[:3], second.getRgb()[:3], strict=True))
+    return QColor(*(round(a + share * (b - a)) for a, b in parts))
+
+
 def readable(colour: str, theme: Theme, ratio: float = 4.5) -> QColor:
-    """The colour, darkened (or lightened on dark) until it has that contrast against the panel."""
+    """The colour with that contrast against the panel: where it has less, with just enough white in it on the dark
+    theme, black on the light one."""
     found, ground = QColor(colour), QColor(theme.panel)
-    for _ in range(40):
-        if contrast(found, ground) >= ratio:
-            break
-        found = found.lighter(106) if theme.name == "dark" else found.darker(106)
-    return found
+    if contrast(found, ground) >= ratio:
+        return found
+    end = QColor("#ffffff" if theme.name == "dark" else "#000000")
+    # Once a mixture has enough contrast, so has every one with a larger share: the least is found by halving.
+    short, enough = 0.0, 1.0
+    for _ in range(8):
+        between = (short + enough) / 2
+        if contrast(mixed(found, end, between), ground) >= ratio:
+            enough = between
+        else:
+            short = between
+    return mixed(found, end, enough)
 
 
 def line_colour(colour: str, theme: Theme) -> QColor:
     """A run's colour for lines and dots: graphics need 3 : 1 (WCAG 2.1, 1.4.11), less than text."""
-    return readable(colour, theme, 2.2)
+    return readable(colour, theme, 3.0)
 
 
 def system_theme() -> Theme:
@@ -180,17 +194,20 @@ def icon(name: str, colour: str, size: int = 16) -> QIcon:
 
 def dot(colour: QColor, size: int = 10, filled: bool = True) -> QIcon:
     """A run's colour as a disc, or as a ring where it is switched off."""
-    pixmap = QPixmap(2 * size, 2 * size)
-    pixmap.setDevicePixelRatio(2)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(colour)
-    if filled:
-        painter.setBrush(colour)
-    painter.drawEllipse(1, 1, size - 2, size - 2)
-    painter.end()
-    return QIcon(pixmap)
+    made = QIcon()
+    for scale in (1, 2):
+        pixmap = QPixmap(QSize(size * scale, size * scale))
+        pixmap.setDevicePixelRatio(scale)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(colour, 1.4))
+        if filled:
+            painter.setBrush(colour)
+        painter.drawEllipse(QRectF(1, 1, size - 2, size - 2))
+        painter.end()
+        made.addPixmap(pixmap)
+    return made
 
 
 def apply(theme: Theme, application: QApplication) -> None:
@@ -242,10 +259,11 @@ def _style_sheet(t: Theme) -> str:
     QPushButton, QToolButton {{
         background: {t.raised}; border: 1px solid {t.hairline}; border-radius: 5px; padding: 4px 12px; }}
     QToolButton#quiet {{ background: transparent; border: 1px solid transparent; padding: 2px; }}
-    QToolButton#chip {{ background: transparent; border: 1px solid transparent; padding: 1px 6px; }}
+    QToolButton#chip {{ background: transparent; border: 1px solid transparent; padding: 1px 0; }}
     QToolButton#chip:!checked {{ color: {t.muted}; }}
-    QToolButton#toggle {{ background: transparent; padding: 2px 8px; color: {t.muted}; }}
+    QToolButton#toggle {{ background: transparent; padding: 2px 5px; color: {t.muted}; }}
     QToolButton#toggle:checked {{ background: {t.raised}; color: {t.text}; }}
+    QPushButton#small {{ padding: 2px 10px; }}
     QPushButton:hover, QToolButton:hover {{ border-color: {t.muted}; }}
     QPushButton:focus, QToolButton:focus, QLineEdit:focus, QComboBox:focus {{ border-color: {t.accent}; }}
     QPushButton:pressed, QToolButton:pressed {{ background: {t.field}; }}
@@ -259,16 +277,20 @@ def _style_sheet(t: Theme) -> str:
         background: {t.field}; border: 1px solid {t.hairline}; border-radius: 4px; padding: 3px 7px;
         min-height: 18px; selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
     QLineEdit[invalid="true"], QComboBox[invalid="true"] {{ border-color: {t.error}; }}
-    QComboBox::drop-down {{ border: none; width: 20px; }}
+    QComboBox {{ combobox-popup: 0; }}
+    QComboBox::drop-down {{ border: none; width: 18px; }}
     QComboBox::down-arrow {{ image: url("{images}/chevron.svg"); width: 12px; height: 12px; }}
     QComboBox QAbstractItemView, QMenu {{
         background: {t.raised}; border: 1px solid {t.hairline}; padding: 4px; outline: none;
         selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QComboBox QAbstractItemView::item {{ padding: 3px 8px; min-height: 18px; border-radius: 3px; }}
+    QComboBox QAbstractItemView::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
+    QComboBox QAbstractItemView::item:disabled {{ color: {t.muted}; }}
     QMenu::item {{ padding: 4px 24px 4px 12px; border-radius: 3px; }}
     QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
     QMenu::item:disabled {{ color: {t.muted}; }}
     QMenu::separator {{ height: 1px; background: {t.hairline}; margin: 4px 8px; }}
-    QMenuBar {{ background: {t.window}; padding: 2px 4px; }}
+    QMenuBar {{ background: {t.window}; }}
     QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; color: {t.muted}; }}
     QMenuBar::item:selected {{ background: {t.raised}; color: {t.text}; }}
     QTableView {{
@@ -277,7 +299,7 @@ def _style_sheet(t: Theme) -> str:
     QTableView::item {{ padding: 0 8px; border: none; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
-        padding: 4px 8px; }}
+        padding: 2px 11px; }}
     QHeaderView {{ background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.hairline}; }}
     QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}
@@ -290,8 +312,9 @@ def _style_sheet(t: Theme) -> str:
     QStatusBar {{ background: {t.window}; color: {t.muted}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {t.muted}; padding: 0 8px; }}
-    QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
-    QScrollBar::handle:vertical {{ background: {t.hairline}; border-radius: 4px; min-height: 24px; }}
+    QScrollBar:vertical {{ background: transparent; width: 6px; margin: 0; }}
+    QScrollBar::handle:vertical {{ background: {t.hairline}; border-radius: 3px; min-height: 24px; }}
+    QScrollBar::handle:vertical:hover {{ background: {t.muted}; }}
     QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
         background: none; height: 0; }}
     QCheckBox::indicator {{

@@ -19,7 +19,6 @@ from PySide6.QtCore import QThread, Signal
 from ngexplorer.cancellation import Cancel, Cancelled
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.race import Race
-from ngexplorer.settings import SettingError
 
 RacerState = Literal["empty", "loading", "ready", "running", "paused", "finished", "stopped"]
 
@@ -33,8 +32,8 @@ class Racer(QThread):
 
     race_loaded = Signal(object, object)
     """An Experiment, and the new Race of it, which stands ready, its first rows written."""
-    load_failed = Signal(str, str)
-    """Path and reason of a setting that cannot be."""
+    load_failed = Signal(object, object)
+    """The Experiment that will not come, and the error: a SettingError where one of its settings cannot be."""
     run_ended = Signal(object)
     """A Run that diverged, failed or finished."""
     state_changed = Signal(str)
@@ -135,9 +134,9 @@ class Racer(QThread):
         try:
             race = experiment.race()
             race.begin()
-        except SettingError as error:
+        except Exception as error:
             self._set_state("paused" if before == "running" else before)
-            self.load_failed.emit(error.path, error.reason)
+            self.load_failed.emit(experiment, error)
             return
         self.race = race
         self.race_loaded.emit(experiment, race)

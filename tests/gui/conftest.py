@@ -18,6 +18,7 @@ import pytest
 import shiboken6
 import torch
 from PySide6.QtCore import QCoreApplication, QEvent, Qt, QThread, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
@@ -37,7 +38,11 @@ PATIENCE = 30_000
 """Milliseconds that a busy machine may take for what takes a moment."""
 
 # What the offscreen platform says of itself.
-_HARMLESS = ("This plugin does not support propagateSizeHints()", "This plugin does not support raise()")
+_HARMLESS = (
+    "This plugin does not support propagateSizeHints()",
+    "This plugin does not support raise()",
+    "This plugin does not support grabbing the keyboard",
+)
 
 
 class Watch:
@@ -238,6 +243,12 @@ class Person:
         choice.setFocus()
         choice.setCurrentIndex(choice.findText(title))
         choice.activated.emit(choice.currentIndex())
+
+    def leaves_list(self, choice):
+        """Close the list of a combo box, if it is open."""
+        QCoreApplication.processEvents()  # the list takes the keys once it is on the screen
+        choice.hidePopup()
+        self.until(lambda: QGuiApplication.focusWindow() is self.window.windowHandle())
 
     def field(self, name, card=None):
         """The field of the set-up (or of an open card) with that label."""

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QInputDialog
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.optimizers import make
@@ -55,8 +55,8 @@ def test_space_starts_and_pauses_a_point_steps_escape_stops_control_r_resets(sit
     assert person.session.latest == 0
 
 
-@pytest.mark.parametrize("place", ["a plot", "a button", "the timeline", "the table", "a combo box"])
-def test_the_keys_work_wherever_the_focus_is(sit_at, two_moons, place):
+@pytest.mark.parametrize("place", ["a plot", "the timeline", "the table", "nothing"])
+def test_the_keys_are_the_race_s_where_nothing_can_be_pressed(sit_at, two_moons, place):
     person = sit_at(two_moons(steps=100_000))
     person.presses(POINT)
     person.until(lambda: person.session.latest == 1)
@@ -64,10 +64,9 @@ def test_the_keys_work_wherever_the_focus_is(sit_at, two_moons, place):
     window = person.window
     {
         "a plot": window.trajectory.frame,
-        "a button": window.buttons["reset"],
         "the timeline": window.timeline.slider,
         "the table": window.table,
-        "a combo box": window.curves.axis,
+        "nothing": window,
     }[place].setFocus(Qt.FocusReason.TabFocusReason)
     person.presses(POINT)
     person.until(lambda: [shown.run.step for shown in person.session.runs] == [2, 2])
@@ -80,6 +79,65 @@ def test_the_keys_work_wherever_the_focus_is(sit_at, two_moons, place):
     assert person.session.generation == 1
 
 
+@pytest.mark.parametrize("place", ["a button", "a toggle", "a chip of the legend", "a check box", "a combo box"])
+def test_the_space_bar_presses_what_has_the_focus_and_a_point_steps(sit_at, two_moons, place):
+    person = sit_at(two_moons(steps=100_000))
+    window, session = person.window, person.session
+    focused, pressed = {
+        "a button": (window.buttons["reset"], lambda: session.generation == 2),
+        "a toggle": (window.curves.log, lambda: not window.curves.log.isChecked()),
+        "a chip of the legend": (window.curves.legend.chips[1], lambda: session.is_hidden(1)),
+        "a check box": (window.findChild(QCheckBox), lambda: session.experiment != two_moons(steps=100_000)),
+        "a combo box": (window.curves.axis, lambda: window.curves.axis.view().isVisible()),
+    }[place]
+    focused.setFocus(Qt.FocusReason.TabFocusReason)
+    person.presses(SPACE)
+    person.until(pressed)
+    person.leaves_list(window.curves.axis)
+    QTest.qWait(300)  # a set-up that was changed is loaded once it has rested so long
+    person.sees("ready")
+    assert session.latest == 0, "no race was started"
+    focused.setFocus(Qt.FocusReason.TabFocusReason)
+    person.presses(POINT)
+    person.until(lambda: [shown.run.step for shown in session.runs] == [1, 1])
+    person.sees("paused")
+
+
+def test_what_was_pressed_with_the_mouse_leaves_the_space_bar_to_the_race(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100_000))
+    window = person.window
+    person.clicks(window.buttons["race"])
+    person.until(lambda: person.session.latest > 0)
+    person.presses(SPACE)
+    person.sees("paused")
+    editor = person.field("Weight decay").editor
+    for thing in (window.curves.log, window.curves.axis, window.findChild(QCheckBox)):
+        person.clicks(editor)
+        assert window.focusWidget() is editor
+        person.clicks(thing)
+        person.leaves_list(window.curves.axis)
+        assert window.focusWidget() is not editor
+        person.presses(SPACE)
+        person.sees("running")
+        person.presses(SPACE)
+        person.sees("paused")
+    assert not window.curves.axis.view().isVisible() and not window.curves.log.isChecked()
+
+
+def test_the_focus_waits_for_a_button_that_is_out_of_use(sit_at, two_moons):
+    person = sit_at(two_moons(steps=3))
+    person.window.buttons["step"].setFocus(Qt.FocusReason.TabFocusReason)
+    for k in (1, 2):
+        person.presses(SPACE)
+        person.until(lambda k=k: [shown.run.step for shown in person.session.runs] == [k, k])
+        person.sees("paused")
+    person.presses(SPACE)
+    person.sees("finished")
+    person.presses(SPACE)
+    QCoreApplication.processEvents()
+    assert person.session.generation == 1 and person.session.latest == 3, "Reset, its neighbour, was not pressed"
+
+
 def test_in_an_editor_space_and_point_are_typed(sit_at, two_moons):
     person = sit_at(two_moons())
     editor = person.field("Weight decay").editor
@@ -89,6 +147,36 @@ def test_in_an_editor_space_and_point_are_typed(sit_at, two_moons):
     QCoreApplication.processEvents()
     assert editor.text() == "0.5 ."
     assert person.session.state == "ready" and person.session.latest == 0
+
+
+def test_escape_takes_back_what_is_being_typed_and_then_stops(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100_000))
+    person.presses(SPACE)
+    person.sees("running")
+    editor = person.field("Steps").editor
+    person.types(editor, "7", enter=False)
+    person.presses(ESCAPE)
+    QCoreApplication.processEvents()
+    assert editor.text() == "100000" and person.session.state == "running"
+    person.presses(ESCAPE)
+    person.sees("stopped")
+
+
+def test_escape_closes_an_open_list_and_stops_nothing(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100_000))
+    person.presses(SPACE)
+    person.sees("running")
+    choice = person.window.curves.axis
+    for key in (ESCAPE, SPACE, POINT):
+        choice.showPopup()
+        QCoreApplication.processEvents()
+        QTest.keyClick(choice.view(), key)
+        QCoreApplication.processEvents()
+        assert person.session.state == "running"
+        assert choice.view().isVisible() == (key != ESCAPE)
+        person.leaves_list(choice)
+    person.presses(ESCAPE)
+    person.sees("stopped")
 
 
 def test_escape_stops_a_single_step_that_takes_long(sit_at, long_steps):

@@ -5,12 +5,18 @@ import threading
 from time import perf_counter
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QObject, QTimer
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QStyle, QStyleOptionComboBox, QWidget
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, Qt, QTimer
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QStyle, QStyleOptionComboBox, QToolTip, QWidget
 
 from ngexplorer.gui import application
+from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.room import Room
+from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
-from ngexplorer.optimizers import Stepper
+from ngexplorer.optimizers import Stepper, make
+from ngexplorer.runs.experiment import Contender
 
 
 def test_closing_while_runs_are_busy_leaves_no_thread(sit_at, two_moons):
@@ -182,28 +188,139 @@ def _busy(seconds):
 # Size.
 
 
-def test_a_small_window_cuts_off_no_control(sit_at, two_moons):
-    person = sit_at(two_moons("heavy-ball", "adam", "newton", "natural-gradient"), size=(1024, 640))
-    window = person.window
-    assert (window.width(), window.height()) == (1024, 640)
+FIVE = ("heavy-ball", "adam", "newton", "gauss-newton", "natural-gradient")
+SIZES = pytest.mark.parametrize("size", [(1024, 640), (1280, 800), (1600, 1000)], ids=str)
+
+
+def laid_out(person):
+    """Let the layouts settle."""
+    QCoreApplication.processEvents()
     person.window.settle()
     QCoreApplication.processEvents()
-    header = [*window.buttons.values(), window.state_label]
+
+
+def test_the_smallest_window_is_the_one_that_is_tested_here(sit_at, two_moons):
+    person = sit_at(two_moons("adam"), size=(300, 200))
+    assert (person.window.width(), person.window.height()) == (1024, 640)
+
+
+@SIZES
+def test_no_window_cuts_off_a_control(sit_at, two_moons, size):
+    person = sit_at(two_moons(*FIVE), size=size)
+    window = person.window
+    assert (window.width(), window.height()) == size
+    laid_out(person)
+    header = [window.menus, *window.buttons.values(), window.state_label]
     heads = [
         view.head.itemAt(i).widget()
         for view in window.views
         for i in range(view.head.count())
-        if view.head.itemAt(i).widget() is not view.subtitle
+        if view.head.itemAt(i).widget() not in (None, view.subtitle)
     ]
-    others = [window.timeline.slider, window.timeline.live, *window.curves.legend.chips]
+    others = [window.timeline.slider, window.timeline.live, *window.curves.legend.chips, window.spectrum.subtitle]
     for control in (*header, *heads, *others):
         _assert_whole(control, window)
     for first in heads:
         for second in heads:
             overlap = first is not second and first.parent() is second.parent()
             assert not (overlap and first.geometry().intersects(second.geometry()))
-    for view in window.views:
-        assert view.frame.view.sceneBoundingRect().height() >= 24, "something of the plot itself is left"
+
+
+@SIZES
+def test_every_window_leaves_the_plots_their_height_and_the_table_no_more_than_its_rows(sit_at, two_moons, size):
+    person = sit_at(two_moons(*FIVE), size=size)
+    laid_out(person)
+    table = person.window.table
+    rows = table.viewport().height() / table.rowHeight(0)
+    assert rows == round(rows) and 3 <= rows <= 5, "whole rows"
+    assert rows == 5 or size == (1024, 640), "all of them where there is room"
+    for view in person.window.views:
+        assert view.frame.height() >= 140
+        assert view.frame.view.sceneBoundingRect().height() >= 100 or view.empty.isVisible()
+        assert view.rect().contains(view.frame.geometry())
+
+
+@SIZES
+def test_the_chosen_names_of_the_set_up_can_be_read(sit_at, two_moons, size):
+    person = sit_at(two_moons("natural-gradient"), size=size)
+    for name in ("Multilayer perceptron", "Softmax cross-entropy", "Handwritten digits"):
+        (choice,) = [
+            choice
+            for choice in person.window.setup.findChildren(Choice)
+            if choice.findText(name) >= 0 and choice.isVisible()
+        ]
+        choice.setCurrentIndex(choice.findText(name))
+        assert choice.shown == name
+    spectrum = person.window.spectrum.subtitle
+    laid_out(person)
+    spectrum.setText("steps 16–22 · ▽ 191 negative")
+    assert spectrum.shown == spectrum.text()
+
+
+def test_names_that_do_not_fit_end_in_an_ellipsis_and_are_told_by_the_tool_tip(sit_at, two_moons):
+    person = sit_at(
+        two_moons(Contender(optimizer=make("newton"), label="A name that is a good deal too long for a card"))
+    )
+    laid_out(person)
+    (name,) = [label for label in person.card(0).findChildren(Elided) if label.text().startswith("A name")]
+    assert name.shown.endswith("…") and len(name.shown) > 10
+    QCoreApplication.sendEvent(name, QHelpEvent(QEvent.Type.ToolTip, QPoint(3, 3), name.mapToGlobal(QPoint(3, 3))))
+    assert QToolTip.text() == name.text()
+    QToolTip.hideText()
+    person.until(lambda: not QToolTip.isVisible())
+
+
+def test_the_table_s_height_follows_its_rows_until_a_person_chooses_one(sit_at, two_moons):
+    person = sit_at(two_moons("adam"), size=(1280, 800))
+    laid_out(person)
+    table = person.window.table
+    one = table.height()
+    person.session.open_experiment(two_moons(*FIVE))
+    person.until(lambda: len(person.session.runs) == 5)
+    laid_out(person)
+    assert table.height() == one + 4 * table.rowHeight(0)
+    room = person.window.findChild(Room)
+    room.setSizes([600, 100])
+    room.splitterMoved.emit(600, 1)
+    chosen = room.sizes()
+    person.session.open_experiment(two_moons("adam", "newton", "natural-gradient"))
+    person.until(lambda: len(person.session.runs) == 3)
+    laid_out(person)
+    assert room.sizes() == chosen
+
+
+def test_where_the_names_of_many_runs_do_not_fit_the_legend_shows_their_colours(sit_at, two_moons):
+    person = sit_at(two_moons(*(Contender(optimizer=make("adam"), label=f"Run number {i}") for i in range(12))))
+    person.window.resize(1024, 640)
+    laid_out(person)
+    legend = person.window.curves.legend
+    assert all(chip.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonIconOnly for chip in legend.chips)
+    assert "Run number 3" in legend.chips[3].toolTip() and "Run number 3" in legend.chips[3].accessibleName()
+    for chip in legend.chips:
+        _assert_whole(chip, person.window)
+    assert person.window.curves.frame.height() >= 140
+    person.window.resize(2600, 1000)
+    laid_out(person)
+    assert all(chip.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonTextBesideIcon for chip in legend.chips)
+
+
+def test_notices_cover_and_crowd_out_nothing(sit_at, two_moons):
+    person = sit_at(two_moons(*FIVE), size=(1024, 640))
+    for i in range(3):
+        person.session.noticed.emit(Notice(f"Something {i} went wrong, and " + "it is a long story, " * 12))
+    laid_out(person)
+    first, second, third = person.strips
+    assert third.isVisible() and not first.isVisible() and not second.isVisible()
+    assert third.waiting.text() == "2 earlier" and third.text.shown.endswith("…")
+    assert third.details.isVisible(), "the whole text is a click away"
+    for view in person.window.views:
+        assert view.frame.height() >= 140 and view.rect().contains(view.frame.geometry())
+    _assert_whole(person.window.table, person.window)
+    person.clicks(third.close_button)
+    assert second.isVisible() and second.waiting.text() == "1 earlier"
+    person.window.resize(1280, 1000)
+    laid_out(person)
+    assert first.isVisible() and second.isVisible() and not second.waiting.isVisible()
 
 
 def _assert_whole(control: QWidget, window):
@@ -215,7 +332,11 @@ def _assert_whole(control: QWidget, window):
         assert parent.parentWidget().rect().contains(corner), f"{name} begins outside"
         assert parent.parentWidget().rect().contains(end), f"{name} is cut off"
         parent = parent.parentWidget()
-    if isinstance(control, QAbstractButton):
+    if control.objectName() == "chip":
+        needed = control.iconSize().width() + control.fontMetrics().horizontalAdvance(control.text())
+        named = control.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        assert control.width() >= needed + 8 or not named, f"{name} is squeezed"
+    elif isinstance(control, QAbstractButton):
         assert control.width() >= control.minimumSizeHint().width(), f"{name} is squeezed"
     if isinstance(control, QComboBox):
         option = QStyleOptionComboBox()

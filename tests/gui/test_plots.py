@@ -1,18 +1,24 @@
 """The plots: what is drawn is what was recorded."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor
 
+from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import spectrum as spectra
+from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, Lines, _polygons, pen, thinned
-from ngexplorer.gui.plots.trajectory import contour_levels
+from ngexplorer.gui.plots.lines import Line, Lines, _polygons, bounds, pen, thinned
+from ngexplorer.gui.plots.tags import Tag, Tags, spread
+from ngexplorer.gui.plots.trajectory import contour_levels, holding
+from ngexplorer.optimizers import make
 from ngexplorer.runs.history import Spectrum
 
 FINITE = st.floats(-1e6, 1e6)
@@ -63,7 +69,7 @@ def test_bounds_are_those_of_what_is_finite():
 def test_the_logarithm_of_what_is_not_positive_is_no_number(values):
     logs = logarithm(values)
     assert np.array_equal(np.isnan(logs), ~(values > 0))
-    ordinary = values > 1e-300
+    ordinary = (values > 1e-300) & (values < 1e300)
     assert np.allclose(10 ** logs[ordinary] / values[ordinary], 1)
 
 
@@ -143,7 +149,46 @@ def test_the_damping_is_a_dashed_line_at_its_logarithm(stepped):
     damping = run.history["damping"][1]
     assert damping == 1.0
     assert dashed and all(y == pytest.approx(np.log10(damping)) for line in dashed for y in line.y)
-    assert [line.label for line in dashed if line.label] == ["λ = 1"]
+    (tag,) = person.window.spectrum.tags.tags
+    assert (tag.text, tag.y) == ("λ = 1", pytest.approx(np.log10(damping)))
+
+
+def test_runs_of_equal_damping_share_a_line_and_a_label_and_others_stand_apart(stepped):
+    person = stepped("newton", "natural-gradient", "gauss-newton", make("newton", damping={"initial": 1.02}))
+    view = person.window.spectrum
+    first, second = view.tags.tags
+    assert (first.text, second.text) == ("λ = 1", "λ = 1.02")
+    shown = [themes.line_colour(shown.colour, themes.DARK) for shown in person.session.runs]
+    assert list(first.colours) == shown[:3] and list(second.colours) == shown[3:]
+    assert len([line for line in view.lines._lines if len(line.x) == 2 and line.y[0] == line.y[1]]) == 2
+    area = view.frame.view.sceneBoundingRect()
+    lines = [view.frame.view.mapViewToScene(QPointF(0, tag.y)).y() for tag in (first, second)]
+    assert abs(lines[0] - lines[1]) < 4, "they would cover each other"
+    boxes = view.tags.placed(area, lines)
+    assert not boxes[0].intersects(boxes[1])
+    assert all(area.contains(box) for box in boxes)
+
+
+@given(st.lists(st.floats(-50, 250), max_size=12), st.floats(4, 20))
+def test_labels_keep_apart_and_inside_in_the_order_of_their_lines(wanted, height):
+    wanted = sorted(wanted)
+    placed = spread(wanted, height, 0.0, 240.0)
+    assert len(placed) == len(wanted)
+    assert (np.diff(placed) >= height - 1e-9).all()
+    if len(wanted) * height <= 240:
+        assert all(height / 2 - 1e-9 <= middle <= 240 - height / 2 + 1e-9 for middle in placed)
+    if wanted and (np.diff(wanted) >= height).all() and height / 2 <= wanted[0] and wanted[-1] <= 240 - height / 2:
+        assert placed == pytest.approx(wanted), "where there is room each stands on its line"
+
+
+@pytest.mark.usefixtures("qapp")
+@pytest.mark.parametrize("count", [1, 5, 9, 20])
+def test_however_many_labels_there_are_none_covers_another(count):
+    tags, area = Tags(themes.DARK), QRectF(50, 10, 500, 100)
+    tags.show_tags([Tag(0.0, f"λ = {i}", (QColor("#ffffff"),)) for i in range(count)], themes.DARK)
+    boxes = tags.placed(area, [12.0] * count)
+    assert all(area.contains(box) for box in boxes)
+    assert not any(a.intersects(b) for a, b in combinations(boxes, 2))
 
 
 def test_without_a_matrix_the_spectrum_says_what_to_do(stepped):
@@ -201,6 +246,103 @@ def test_a_networks_paths_lie_on_their_principal_plane_and_its_share_is_said(sit
         thetas = np.stack([theta for _, theta in shown.history.snapshots.since(0)])
         np.testing.assert_allclose(np.stack((line.x, line.y), 1), (thetas - plane.origin) @ plane.axes.T)
     assert f"{100 * plane.explained[0]:.0f} % + {100 * plane.explained[1]:.0f} %" in view.subtitle.text()
+
+
+def test_paths_stay_in_view_between_two_fits_of_the_plane(sit_at, two_moons, monkeypatch):
+    person = sit_at(two_moons("natural-gradient", "heavy-ball", steps=1000))
+    for k in (1, 2):
+        person.session.racer.step()
+        person.until(lambda k=k: all(shown.run.step == k for shown in person.session.runs))
+    view = drawn(person)
+    fitted = view.surface
+    monkeypatch.setattr(trajectory, "_PAUSE", 1e9)
+    windows = []
+    for k in range(3, 40):
+        person.session.racer.step()
+        person.until(lambda k=k: all(shown.run.step == k for shown in person.session.runs))
+        view.pull()
+        (left, right), (low, high) = view.frame.view.viewRange()
+        box = bounds(view.lines._lines)
+        assert left <= box.left() and box.right() <= right and low <= box.top() and box.bottom() <= high
+        windows.append(view._window)
+    assert view.surface is fitted, "no plane was fitted anew"
+    left, right, low, high = fitted.window
+    assert not QRectF(left, low, right - left, high - low).contains(box), "the paths went far"
+    assert 1 < len(set(windows)) < 15, "in jumps"
+
+
+def test_a_path_that_leaves_a_test_function_s_window_takes_the_contours_along(sit_at, valley):
+    person = sit_at(valley(make("newton", damping="none"), steps=6))
+    person.session.toggle()
+    person.sees("finished")
+    thetas = np.stack([theta for _, theta in person.session.runs[0].history.snapshots.since(0)])
+    assert thetas[:, 1].min() < -3, "Newton's second step on Rosenbrock goes far down"
+    view = drawn(person)
+    person.until(lambda: (view.pull(), view.settled)[1])
+    left, right, low, high = view.surface.window
+    assert left <= thetas[:, 0].min() and thetas[:, 0].max() <= right
+    assert low <= thetas[:, 1].min() and thetas[:, 1].max() <= high
+    assert view.frame.view.viewRange()[1] == pytest.approx([low, high])
+
+
+def test_a_path_that_goes_too_far_is_let_go_and_the_others_stay_in_view():
+    usual = (-1.0, 1.0, -1.0, 1.0)
+    near, far = QRectF(-0.5, -0.5, 2.0, 1.0), QRectF(-1, -1, 1e9, 1e9)
+    assert holding(None, usual, [], 20) == usual == holding(None, usual, [far], 20)
+    window = holding(None, usual, [near, far], 20)
+    assert window[1] > 1.5 and window[0] == -1.0 and window[2:] == (-1.0, 1.0)
+    assert holding(window, usual, [near], 20) == window, "it moves in jumps"
+    assert holding((-40.0, 40.0, -40.0, 40.0), usual, [near], 20) == window, "what was far and is gone leaves no void"
+
+
+def test_an_axis_of_steps_counts_in_whole_numbers(sit_at, two_moons):
+    person = sit_at(two_moons(steps=3))
+    frame = person.window.curves.frame
+    person.window.settle()
+    left, right = frame.view.viewRange()[0]
+    axis = frame.item.getAxis("bottom")
+    assert right < 3.2 and {round(v, 9) for _, values in axis.tickValues(left, right, 400) for v in values} == {
+        0,
+        1,
+        2,
+        3,
+    }
+
+
+def test_where_nothing_is_drawn_there_are_no_axes(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", steps=3))
+    curves = person.window.curves
+    person.window.settle()
+    axes = [curves.frame.item.getAxis(side) for side in ("left", "bottom")]
+    assert all(axis.isVisible() for axis in axes)
+    person.session.set_hidden(0, True)
+    person.window.settle()
+    assert curves.empty.isVisible() and not any(axis.isVisible() for axis in axes)
+
+
+def test_a_loss_of_zero_is_told_of_on_a_logarithmic_axis(sit_at, valley):
+    person = sit_at(valley("natural-gradient", steps=60))
+    person.session.toggle()
+    person.sees("finished")
+    person.window.settle()
+    curves = person.window.curves
+    assert person.session.runs[0].history["loss"][-1] == 0
+    assert curves.note.isVisible()
+    person.clicks(curves.log)
+    person.window.settle()
+    assert not curves.note.isVisible()
+
+
+def test_the_readout_stays_within_the_plot(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "adam", "newton", "natural-gradient"), size=(1024, 640))
+    person.window.settle()
+    QCoreApplication.processEvents()
+    curves = person.window.curves
+    area = curves.frame.view.sceneBoundingRect()
+    for share in (0.01, 0.3, 0.5, 0.7, 0.99):
+        curves.read_at(0.0)
+        curves.readout.place(QPointF(area.left() + share * area.width(), area.top() + share * area.height()), area)
+        assert area.adjusted(-1, -1, 1, 1).contains(QRectF(curves.readout.geometry()))
 
 
 def test_a_person_s_zoom_stays_until_a_double_click(sit_at, two_moons):

@@ -12,6 +12,7 @@ from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.optimizers import make
 from ngexplorer.runs.experiment import Contender
 from ngexplorer.runs.export import TIME_COLUMNS
+from ngexplorer.settings import SettingError
 
 
 @pytest.fixture
@@ -179,6 +180,51 @@ def test_two_loads_one_after_the_other_end_with_the_second(open_session, two_moo
     go_on.set()
     until(lambda: session.generation == 3 and session.state == "ready")
     assert [shown.label for shown in session.runs] == ["Adam", "Newton", "Heavy ball"]
+    assert not session.stale
+
+
+def test_what_breaks_beside_it_does_not_end_the_loading(stepped, two_moons, until, monkeypatch):
+    """A change that comes while data load waits for them, whatever else went wrong meanwhile."""
+    session = stepped(two_moons("heavy-ball", "newton"))
+    notices = []
+    session.noticed.connect(notices.append)
+    load, go_on = TwoMoons.load, threading.Event()
+    monkeypatch.setattr(TwoMoons, "load", lambda self: go_on.wait(30) and load(self))
+    session.racer.edit(0, "learning_rate", -1)
+    session.open_experiment(two_moons("heavy-ball", "newton", size=50))
+    session.analyst.ask("plane", lambda cancel: iter([1 / 0]))
+    until(lambda: len(notices) == 2)
+    session.change(two_moons("heavy-ball", "newton", size=60))
+    assert not session.stale, (
+        "it goes the way of a set-up that is being typed, not that of an edit of the race that was"
+    )
+    go_on.set()
+    until(lambda: session.race.runs[0].objective.cases == 48 and session.state == "ready")
+    assert [notice.message for notice in notices if "ZeroDivisionError" in notice.message]
+
+
+def test_of_two_loads_the_first_may_break_without_touching_the_second(open_session, two_moons, until, monkeypatch):
+    session = open_session(two_moons("adam"))
+    told, refused, go_on = [], [], threading.Event()
+    session.noticed.connect(told.append)
+    session.setting_refused.connect(lambda *what: any(what) and refused.append(what))
+    load = TwoMoons.load
+
+    def breaks(self):
+        assert go_on.wait(30)
+        if self.size == 50:
+            raise SettingError("data.size", "too large for this machine")
+        return load(self) if self.size != 55 else 1 / 0
+
+    monkeypatch.setattr(TwoMoons, "load", breaks)
+    for size in (50, 55, 60):
+        session.open_experiment(two_moons("adam", size=size))
+    go_on.set()
+    until(lambda: len(told) == 1)
+    assert told[0].message == "ZeroDivisionError: division by zero" and "Traceback" in told[0].detail
+    until(lambda: session.generation == 2 and session.state == "ready")
+    assert session.race.runs[0].objective.cases == 48
+    assert not refused, "the set-up that could not be is no longer the one that is shown"
     assert not session.stale
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
@@ -26,9 +27,20 @@ def test_text_in_the_colour_of_a_run_can_be_read(theme, colour):
 @BOTH
 @given(st.integers(0, 0xFFFFFF))
 def test_text_in_any_colour_can_be_read(theme, colour):
-    # Not black: lighter of it is black, and a person picks from the palette.
-    colour |= 0x202020
     assert themes.contrast(themes.readable(f"#{colour:06x}", theme), QColor(theme.panel)) >= 4.5
+
+
+@BOTH
+@given(st.integers(0, 0xFFFFFF))
+def test_lines_in_any_colour_can_be_seen(theme, colour):
+    assert themes.contrast(themes.line_colour(f"#{colour:06x}", theme), QColor(theme.panel)) >= 3
+
+
+def test_a_colour_is_changed_no_more_than_it_takes():
+    black, white = themes.readable("#000000", themes.DARK), themes.readable("#ffffff", themes.LIGHT)
+    assert themes.contrast(black, QColor(themes.DARK.panel)) == pytest.approx(4.5, abs=0.1)
+    assert themes.contrast(white, QColor(themes.LIGHT.panel)) == pytest.approx(4.5, abs=0.1)
+    assert themes.readable(themes.SKY, themes.DARK) == QColor(themes.SKY)
 
 
 @BOTH
@@ -56,6 +68,15 @@ def test_a_chosen_colour_is_kept_and_taken_from_the_others():
 def test_icons_are_drawn_in_the_colour_asked_for(theme):
     image = themes.icon("stop", theme.accent).pixmap(16, 16).toImage()
     assert image.pixelColor(image.width() // 2, image.height() // 2) == QColor(theme.accent)
+
+
+@pytest.mark.usefixtures("qapp")
+def test_a_dot_is_as_large_as_asked_for_on_every_screen():
+    dot = themes.dot(QColor(themes.SKY), 10)
+    for ratio in (1.0, 2.0):
+        image = dot.pixmap(QSize(10, 10), ratio).toImage()
+        assert (image.width(), image.height()) == (10 * ratio, 10 * ratio)
+        assert image.pixelColor(image.rect().center()) == QColor(themes.SKY)
 
 
 @pytest.mark.usefixtures("qapp")

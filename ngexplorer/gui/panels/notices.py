@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -18,15 +19,19 @@ from PySide6.QtWidgets import (
 )
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.session import Notice, Session
 
 _MOST = 4
+_LOW, _EACH = 560, 80
+"""A window has room for one notice for every so many pixels by which it is higher than so many."""
 _PASSING = 8_000
 """Milliseconds for which good news stays."""
 
 
 class Notices(QWidget):
-    """The latest few notices, newest below; each stays until it is dismissed, good news for a while."""
+    """The latest few notices, newest below; each stays until it is dismissed, good news for a while. In a low window
+    the older ones wait behind the newest, which says how many they are."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -34,8 +39,10 @@ class Notices(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
+        self._room = _MOST
         self.hide()
         session.noticed.connect(self.add)
+        session.theme_changed.connect(self._dress)
 
     def add(self, notice: Notice) -> None:
         """Show a notice, unless the same one stands there."""
@@ -47,7 +54,7 @@ class Notices(QWidget):
         strip = Strip(notice, self.session.theme)
         strip.close_button.clicked.connect(lambda: self.dismiss(strip))
         self._column.addWidget(strip)
-        self.show()
+        self._show()
         if not notice.error:
             QTimer.singleShot(_PASSING, strip, lambda: self.dismiss(strip))
 
@@ -59,42 +66,76 @@ class Notices(QWidget):
         self._column.removeWidget(strip)
         strip.hide()
         strip.deleteLater()
-        self.setVisible(bool(self.strips()))
+        self._show()
+
+    def leave_room(self, height: int) -> None:
+        """Show no more at once than a window of that height has room for."""
+        self._room = min(max((height - _LOW) // _EACH, 1), _MOST)
+        self._show()
+
+    def _dress(self) -> None:
+        for strip in self.strips():
+            strip.dress(self.session.theme)
+
+    def _show(self) -> None:
+        strips = self.strips()
+        waiting = max(len(strips) - self._room, 0)
+        for i, strip in enumerate(strips):
+            strip.setVisible(i >= waiting)
+            strip.count(waiting if i == len(strips) - 1 else 0)
+        self.setVisible(bool(strips))
 
 
 class Strip(QFrame):
-    """One notice."""
+    """One notice, in one line."""
 
     def __init__(self, notice: Notice, theme: themes.Theme) -> None:
         super().__init__()
         self.setObjectName("notice")
         self.notice = notice
-        colour = theme.error if notice.error else theme.accent
-        mark = QLabel()
-        mark.setPixmap(themes.icon("warning" if notice.error else "info", colour).pixmap(16, 16))
-        text = QLabel(notice.message)
-        text.setWordWrap(True)
+        self.mark = QLabel()
+        self.text = Elided(" ".join(notice.message.split()))
+        self.waiting = QLabel()
+        self.waiting.setObjectName("muted")
         self.details = QPushButton("Details…")
+        self.details.setObjectName("small")
+        self.details.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.details.setVisible(bool(notice.detail))
         self.details.clicked.connect(self.show_details)
         self.close_button = QToolButton()
         self.close_button.setObjectName("quiet")
-        self.close_button.setIcon(themes.icon("close", theme.muted))
         self.close_button.setToolTip("Dismiss")
         self.close_button.setAccessibleName("Dismiss this notice")
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 4, 6, 4)
-        layout.addWidget(mark)
-        layout.addWidget(text, 1)
-        layout.addWidget(self.details)
-        layout.addWidget(self.close_button)
+        layout.setContentsMargins(12, 2, 6, 2)
+        layout.addWidget(self.mark)
+        layout.addWidget(self.text, 1)
+        for widget in (self.waiting, self.details, self.close_button):
+            layout.addWidget(widget)
+        self.count(0)
+        self.dress(theme)
+
+    def dress(self, theme: themes.Theme) -> None:
+        """Take the colours of a theme."""
+        name, colour = ("warning", theme.error) if self.notice.error else ("info", theme.accent)
+        self.mark.setPixmap(themes.icon(name, colour).pixmap(16, 16))
+        self.close_button.setIcon(themes.icon("close", theme.muted))
+
+    def count(self, waiting: int) -> None:
+        """Say how many older notices are to come."""
+        self.waiting.setText(f"{waiting} earlier" if waiting else "")
+        self.waiting.setVisible(bool(waiting))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.details.setVisible(bool(self.notice.detail) or self.text.shown != self.text.text())
 
     def show_details(self) -> None:
         """Open the whole text in a window of its own."""
         dialog = QDialog(self.window())
         dialog.setWindowTitle("Details")
         dialog.resize(720, 420)
-        text = QPlainTextEdit(f"{self.notice.message}\n\n{self.notice.detail}")
+        text = QPlainTextEdit("\n\n".join(part for part in (self.notice.message, self.notice.detail) if part))
         text.setReadOnly(True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
 from ngexplorer.gui.session import Session, Shown
+
+_ROW = 22
+_USUAL_ROWS = 8
+_DOT_ROOM, _PADDING = 16, 24
+"""Pixels: the height of a row; what the dot before a name takes, and the room on both sides of a text."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -124,23 +129,57 @@ def _alignment(column: int) -> Qt.AlignmentFlag:
 
 
 class RunsTable(QTableView):
-    """The table, its rows close together, numbers right-aligned."""
+    """The table, its rows close together, numbers right-aligned; never taller than its rows."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        self.session = session
         self.runs = RunsModel(session)
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
+        self.setFont(themes.font(12))
+        self.setIconSize(QSize(10, 10))
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(24)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.horizontalHeader().setHighlightSections(False)
+        self.verticalHeader().setMinimumSectionSize(_ROW)
+        self.verticalHeader().setDefaultSectionSize(_ROW)
+        header = self.horizontalHeader()
+        header.setFont(themes.font(12))
+        header.setHighlightSections(False)
+        header.setFixedHeight(_ROW + 2)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for column in (0, 1):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)
-        self.setFont(themes.font(12))
-        self.horizontalHeader().setFont(themes.font(12))
+        session.race_changed.connect(self._fit)
+        session.experiment_changed.connect(self._fit)
+        self._fit()
 
     def pull(self) -> None:
         self.runs.pull()
+
+    def height_within(self, height: int) -> int:
+        """The height of as many whole rows as there is room for, one at least, and no more than of a usual race."""
+        rows = max((height - self._height(0)) // _ROW, 1)
+        return self._height(min(rows, self._rows, _USUAL_ROWS))
+
+    @property
+    def _rows(self) -> int:
+        """How many runs there are, or will be once the data are loaded."""
+        return len(self.session.runs) or sum(contender.enabled for contender in self.session.experiment.runs)
+
+    def _height(self, rows: int) -> int:
+        return self.horizontalHeader().height() + rows * _ROW
+
+    def _fit(self) -> None:
+        """Give the names and states the room they need, and the table the height of its rows."""
+        labels = [shown.label for shown in self.session.runs]
+        words = ((labels, _DOT_ROOM), (["diverged at step 10,000"], 0))
+        for column, (texts, more) in enumerate(words):
+            widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
+            self.setColumnWidth(column, min(max(widest + more + _PADDING, 96), 260))
+        self.setMinimumHeight(self._height(1))
+        self.setMaximumHeight(self._height(max(self._rows, 1)))

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice, RecordForm, caption
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
@@ -63,10 +64,11 @@ class SetupPanel(QFrame):
         self.cards.setSpacing(themes.GRID // 2)
         self.add = QPushButton("Add optimizer")
         self.add.setMenu(self._recipes())
+        self.add.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
         inside = QWidget()
         column = QVBoxLayout(inside)
-        column.setContentsMargins(12, 12, 12, 12)
+        column.setContentsMargins(12, 4, 8, 4)
         column.setSpacing(themes.GRID)
         title = QLabel("Set-up")
         title.setObjectName("title")
@@ -84,7 +86,7 @@ class SetupPanel(QFrame):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inside)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setContentsMargins(0, 4, 2, 4)
         outer.addWidget(scroll)
 
         session.experiment_changed.connect(self._show)
@@ -243,15 +245,13 @@ class OptimizerCard(QFrame):
         self.colour.setAccessibleName(f"Colour of {label}")
         self.colour.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.colour.setMenu(self._palette())
-        name = QLabel(label)
+        name = Elided(label)
         name.setFont(themes.font(13, themes.font().weight().Medium))
         name.setEnabled(enabled)
-        self.parts = QLabel()
+        self.parts = Elided()
         self.parts.setObjectName("muted")
         self.parts.setFont(themes.font(11))
-        for text in (name, self.parts):
-            text.setMinimumWidth(40)
-            text.setEnabled(enabled)
+        self.parts.setEnabled(enabled)
         titles = QVBoxLayout()
         titles.setSpacing(0)
         titles.addWidget(name)

@@ -30,7 +30,10 @@ def compact(value: float) -> str:
 
 
 class Axis(pg.AxisItem):
-    """True minus signs; on a log axis whole decades, and 2 and 5 between them where fewer than two are in sight."""
+    """True minus signs; on a log axis whole decades, and 2 and 5 between them where fewer than two are in sight; only
+    whole numbers on an axis of steps or ranks."""
+
+    whole = False
 
     def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
         return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else f"{10.0**v:.3g}" for v in values]
@@ -40,7 +43,8 @@ class Axis(pg.AxisItem):
 
     def tickValues(self, low: float, high: float, size: float) -> Any:
         if not self.logMode:
-            return super().tickValues(low, high, size)
+            ticks = super().tickValues(low, high, size)
+            return [(spacing, values) for spacing, values in ticks if spacing >= 1] if self.whole else ticks
         first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
         step = max(1, math.ceil((last - first + 1) / max(size / 40, 1)))
         decades = [float(v) for v in range(first, last + 1) if v % step == 0]
@@ -84,9 +88,24 @@ class Frame(pg.PlotWidget):
         self.item.getAxis("left").setWidth(48)
         self.item.getAxis("bottom").setHeight(26)
 
+    def show_axes(self, shown: bool) -> None:
+        """Show or hide the axes: where nothing is drawn, their numbers mean nothing."""
+        for side in ("left", "bottom"):
+            axis = self.item.getAxis(side)
+            if axis.isVisible() != shown:
+                axis.setVisible(shown)
+
     def set_log(self, *, y: bool) -> None:
         """Label the y axis as powers of ten; what is drawn is already logarithms."""
         self.item.getAxis("left").setLogMode(y=y)
+
+    def count_along(self, whole: bool) -> None:
+        """Label the x axis with whole numbers only, or with any."""
+        axis = self.item.getAxis("bottom")
+        if axis.whole != whole:
+            axis.whole = whole
+            axis.picture = None
+            axis.update()
 
     def fill(self, left: float, right: float, low: float, high: float, *, square: bool) -> None:
         """Show that window to the edges (square: a unit as long on both axes), unless a person has chosen another."""
@@ -96,18 +115,20 @@ class Frame(pg.PlotWidget):
         self.view.setAspectLocked(square)
         self.view.setRange(xRange=(left, right), yRange=(low, high), padding=0)
 
-    def fit(self, left: float, right: float, low: float, high: float) -> None:
-        """Show that window, with room to grow, unless a person has chosen another."""
+    def fit(self, left: float, right: float, low: float, high: float, *, growing: bool = True) -> None:
+        """Show that window, with room to the right for what is growing, unless a person has chosen another."""
         if self.free or not all(map(math.isfinite, (left, right, low, high))):
             return
         wanted = (left, right, low, high)
-        if self._window is not None and _holds(self._window, wanted):
+        if self._window is not None and holds(self._window, wanted):
             return
-        width, height = max(right - left, 1e-9), max(high - low, 1e-9)
-        grown = self._window is not None
+        if high - low < 1e-9 * max(abs(high), 1e-300):
+            low, high = low - 0.5, high + 0.5
+        width, height = max(right - left, 1e-9), high - low
+        room = 0.25 if growing and self._window is not None else 0.02
         self._window = (
             left - 0.02 * width,
-            right + (0.25 if grown else 0.02) * width,
+            right + room * width,
             low - 0.06 * height,
             high + 0.06 * height,
         )
@@ -127,7 +148,7 @@ class Frame(pg.PlotWidget):
         self.zoomed.emit()
 
 
-def _holds(window: tuple[float, ...], wanted: tuple[float, ...]) -> bool:
+def holds(window: tuple[float, ...], wanted: tuple[float, ...]) -> bool:
     """Whether `wanted` lies in `window` and is not lost in it."""
     inside = window[0] <= wanted[0] and wanted[1] <= window[1] and window[2] <= wanted[2] and wanted[3] <= window[3]
     small = (wanted[1] - wanted[0]) < 0.4 * (window[1] - window[0]) or (wanted[3] - wanted[2]) < 0.4 * (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
@@ -46,6 +46,11 @@ class CurvesView(View):
         self.column.insertWidget(1, self.legend)
         self.lines = Lines()
         self.frame.addItem(self.lines, ignoreBounds=True)
+        self.note = QLabel("a loss of zero lies below every log axis", self.frame)
+        self.note.setObjectName("muted")
+        self.note.setFont(themes.font(11))
+        self.note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.note.hide()
         self.hair = pg.InfiniteLine(angle=90)
         self.hair.hide()
         self.frame.addItem(self.hair, ignoreBounds=True)
@@ -68,15 +73,20 @@ class CurvesView(View):
         lines = [line for shown in runs for line in lines_of[shown]]
         self.lines.show_lines(lines)
         self.frame.set_log(y=self.log.isChecked())
+        self.frame.count_along(self.axis.currentIndex() == 0)
         self.hair.setPen(pen(self.session.theme.muted, 1, Qt.PenStyle.DashLine))
         measured = bounds([line for shown in self.session.measures for line in lines_of[shown]])
         if not measured.isNull():
-            right = max(measured.right(), 1.0 if self.axis.currentIndex() == 0 else 1e-3)
+            right = max(measured.right(), self._least())
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
             low = max(measured.top(), measured.bottom() - 16) if self.log.isChecked() else measured.top()
             self.frame.fit(0.0, right, low, measured.bottom())
         self.say(self._why_empty(runs))
         self._subtitle()
+
+    def _least(self) -> float:
+        """How far the picture reaches at least: before the first steps, to the tenth."""
+        return float(min(10, self.session.experiment.steps)) if self.axis.currentIndex() == 0 else 1e-3
 
     def _lines_of(self, shown: Shown) -> list[Line]:
         history, step = shown.history, self.session.step_of(shown)
@@ -113,11 +123,20 @@ class CurvesView(View):
         return ""
 
     def _subtitle(self) -> None:
+        self.subtitle.setText(f"step {self.session.time}" if self.session.time is not None else "")
         zeros = any((shown.history.column("loss") <= 0).any() for shown in self.session.visible)
-        text = "zero cannot be shown on a log axis" if self.log.isChecked() and zeros else ""
-        if self.session.time is not None:
-            text = f"step {self.session.time}" + (f" · {text}" if text else "")
-        self.subtitle.setText(text)
+        self.note.setVisible(self.log.isChecked() and zeros)
+        self._place_note()
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._place_note()
+
+    def _place_note(self) -> None:
+        """Where curves seldom are: at the lower end of the axis."""
+        self.note.adjustSize()
+        area = self.frame.view.sceneBoundingRect()
+        self.note.move(int(area.left()) + 8, int(area.bottom()) - self.note.height() - 4)
 
     # The cross-hair.
 
@@ -169,15 +188,15 @@ def _matched(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 class Legend(QWidget):
-    """A chip for each run, which switches it on and off in every plot."""
+    """A chip for each run, which switches it on and off in every plot; without its name where there are too many."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.chips: list[QToolButton] = []
-        self._flow = FlowLayout(self, spacing=2)
+        self._flow = FlowLayout(self, spacing=0)
         session.race_changed.connect(self._fill)
-        session.theme_changed.connect(self._fill)
+        session.theme_changed.connect(self._dress)
         session.shown_changed.connect(self._dress)
 
     def _fill(self) -> None:
@@ -188,14 +207,16 @@ class Legend(QWidget):
             chip.setObjectName("chip")
             chip.setText(shown.label)
             chip.setFont(themes.font(12))
+            chip.setIconSize(QSize(10, 10))
             chip.setCheckable(True)
-            chip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            chip.setToolTip("Show or hide this run in every plot")
+            chip.setToolTip(f"{shown.label}: show or hide it in every plot")
             chip.setAccessibleName(f"Show {shown.label}")
             chip.clicked.connect(lambda on, number=number: self.session.set_hidden(number, not on))
             self.chips.append(chip)
             self._flow.addWidget(chip)
+            chip.show()  # what is not shown yet takes no room
         self._dress()
+        self._arrange()
 
     def _dress(self) -> None:
         for number, (chip, shown) in enumerate(zip(self.chips, self.session.runs, strict=True)):
@@ -203,6 +224,23 @@ class Legend(QWidget):
             colour = themes.line_colour(shown.colour, self.session.theme)
             chip.setIcon(themes.dot(colour, 10, filled=not hidden))
             chip.setChecked(not hidden)
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Take the height that the chips need at this width: with their names, if those fit in two rows."""
+        for names in (True, False):
+            for chip in self.chips:
+                text = chip.fontMetrics().horizontalAdvance(chip.text())
+                chip.setFixedWidth(text + 24 if names else 20)
+                beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
+                chip.setToolButtonStyle(beside if names else alone)
+            if self._flow.rows(self.width()) <= 2:
+                break
+        self.setFixedHeight(self._flow.heightForWidth(self.width()))
 
 
 class Readout(QFrame):
@@ -244,12 +282,12 @@ class Readout(QFrame):
         """What is written, row by row: for a reader that cannot see."""
         return [label.text() for _, label in sorted(self._labels.items()) if not label.isHidden()]
 
-    def place(self, position: QPointF, area: Any) -> None:
-        """Beside the cursor, on the side where there is room."""
-        left = position.x() + 14
-        if left + self.width() > area.right():
-            left = position.x() - 14 - self.width()
-        top = min(max(position.y() - self.height() / 2, area.top()), area.bottom() - self.height())
+    def place(self, position: QPointF, area: QRectF) -> None:
+        """Beside the cursor, on the side where there is more room, and never over the axes."""
+        rightward = position.x() < area.center().x()
+        left = position.x() + 14 if rightward else position.x() - 14 - self.width()
+        left = max(min(left, area.right() - self.width()), area.left())
+        top = max(min(position.y() - self.height() / 2, area.bottom() - self.height()), area.top())
         self.move(int(left), int(top))
 
     def _made(self, place: tuple[int, int]) -> QLabel:

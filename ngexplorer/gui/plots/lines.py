@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPen, QPolygonF
 
-from ngexplorer.gui import theme as themes
-
 Array = NDArray[np.float64]
 
 _DOT = 3.5
@@ -28,8 +26,6 @@ class Line:
     pen: QPen
     dots: Array | None = None
     """Places on it to mark, (K, 2)."""
-    label: str = ""
-    """Written above its last point, ending there."""
 
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
@@ -81,21 +77,14 @@ class Lines(pg.GraphicsObject):
             painter.setPen(line.pen)
             for polygon in polygons:
                 painter.drawPolyline(polygon)
-        # Dots and labels keep their shape whatever the scales of the axes.
+        # Dots are round whatever the scales of the axes.
         to_screen = painter.worldTransform()
         painter.resetTransform()
+        painter.setPen(Qt.PenStyle.NoPen)
         for line in self._lines:
-            colour = line.pen.color()
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
+            painter.setBrush(line.pen.color())
             for point in _points(line.dots):
                 painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
-            if line.label:
-                end = to_screen.map(QPointF(line.x[-1], line.y[-1]))
-                painter.setPen(colour)
-                painter.setFont(themes.font(11))
-                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
-                painter.drawText(QRectF(end.x() - 204, end.y() - 20, 200, 18), right, line.label)
         painter.setWorldTransform(to_screen)
 
 

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
+from ngexplorer.gui.plots.tags import Tag, Tags
 from ngexplorer.gui.plots.view import View, toggle
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs.history import Spectrum
 from ngexplorer.runs.probes import LARGEST_EXACT
 
+_LABEL = 100
+"""The width of a label of λ, pixels."""
 _MARKS = 120
 """At most so many marks a spectrum: more would cover each other."""
 
@@ -30,17 +35,23 @@ class SpectrumView(View):
         for button in (self.used, self.hessian):
             button.clicked.connect(self.invalidate)
             self.head.addWidget(button)
+        self.head.addStrut(26)  # as high as that of the curves beside it
+        # Its controls leave the head no room for words.
+        self.head.replaceWidget(self.subtitle, QWidget())
+        self.column.insertWidget(1, self.subtitle)
         self.frame.set_log(y=True)
+        self.frame.count_along(True)
         self.lines = Lines()
         self.marks = pg.ScatterPlotItem(pxMode=True)
-        for item in (self.lines, self.marks):
+        self.tags = Tags(session.theme)
+        for item in (self.lines, self.marks, self.tags):
             self.frame.addItem(item, ignoreBounds=True)
         session.shown_changed.connect(self.invalidate)
 
     def fingerprint(self) -> Any:
         session = self.session
         live = tuple(len(shown.history) for shown in session.runs) if session.time is None else ()
-        return (tuple(len(shown.history.spectra) for shown in session.runs), session.time, live)
+        return (tuple(len(shown.history.spectra) for shown in session.runs), session.time, live, self.width())
 
     def draw(self) -> None:
         lines: list[Line] = []
@@ -71,33 +82,42 @@ class SpectrumView(View):
             row = shown.history.row(step + 1 if self.session.time is not None else step) if len(shown.history) else {}
             if row.get("damping", 0.0) > 0:
                 dampings.append((shown, row["damping"]))
-        if magnitudes:
-            lines += self._damping_lines(dampings, ranks)
+        shared = _shared(dampings) if magnitudes else {}
+        right = self._right(ranks, bool(shared))
+        lines += self._damping_lines(shared, right)
         self.lines.show_lines(lines)
+        self.tags.show_tags([self._tag(text, runs) for text, runs in shared.items()], self.session.theme)
         self.marks.setData(spots)
-        self._fit(ranks, magnitudes, [value for _, value in dampings])
+        self._fit(right, magnitudes, [value for _, value in dampings])
         self.say(self._why_empty(second, bool(magnitudes)))
         self._subtitle(second, steps)
 
-    def _damping_lines(self, dampings: list[tuple[Shown, float]], ranks: int) -> list[Line]:
-        """λ of each run, dashed across the picture; the labels stand side by side, so that none covers another."""
-        lines = []
-        for i, (shown, value) in enumerate(dampings):
-            shade = themes.readable(shown.colour, self.session.theme)
-            dashed, y = pen(shade, 1, Qt.PenStyle.DashLine), np.log10(value)
-            label_end = (ranks + 1) * (1 - 0.18 * (i % 5))
-            lines.append(Line(np.array([0.0, ranks + 1.0]), np.array([y, y]), dashed))
-            lines.append(Line(np.array([label_end]), np.array([y]), dashed, label=f"λ = {compact(value)}"))
+    def _damping_lines(self, shared: dict[str, list[tuple[Shown, float]]], right: float) -> list[Line]:
+        """λ, dashed across the picture: in a run's colour, or in that of text where several runs share it."""
+        theme, lines = self.session.theme, []
+        for runs in shared.values():
+            shade = themes.readable(runs[0][0].colour, theme) if len(runs) == 1 else QColor(theme.text)
+            y = np.log10(runs[0][1])
+            lines.append(Line(np.array([0.0, right]), np.array([y, y]), pen(shade, 1, Qt.PenStyle.DashLine)))
         return lines
 
-    def _fit(self, ranks: int, magnitudes: list[Array], dampings: list[float]) -> None:
+    def _tag(self, text: str, runs: list[tuple[Shown, float]]) -> Tag:
+        colours = tuple(themes.line_colour(shown.colour, self.session.theme) for shown, _ in runs)
+        return Tag(float(np.log10(runs[0][1])), f"λ = {text}", colours)
+
+    def _right(self, ranks: int, labelled: bool) -> float:
+        """Where the picture ends: behind the last rank, with room for the labels of λ."""
+        share = min(_LABEL / max(self.frame.width(), 1), 0.2) if labelled else 0.0
+        return (ranks + 1.0) / (1.0 - share)
+
+    def _fit(self, right: float, magnitudes: list[Array], dampings: list[float]) -> None:
         heights = [h for h in magnitudes if len(h)]
         if not heights:
             return
         heights.append(np.log10(np.array(dampings))) if dampings else None
         low, high = min(h.min() for h in heights), max(h.max() for h in heights)
         # What is ten decades below the largest is there for whoever zooms in.
-        self.frame.fit(0.0, ranks + 1.0, max(float(low), float(high) - 10), float(high))
+        self.frame.fit(0.0, right, max(float(low), float(high) - 10), float(high), growing=False)
 
     def _why_empty(self, second: list[Shown], drawn: bool) -> str:
         if drawn:
@@ -115,7 +135,7 @@ class SpectrumView(View):
         return "The first spectra come with the first step"
 
     def _subtitle(self, second: list[Shown], steps: set[int]) -> None:
-        at = f"step {min(steps)}" if len(steps) == 1 else f"steps {min(steps)} to {max(steps)}" if steps else ""
+        at = f"step {min(steps)}" if len(steps) == 1 else f"steps {min(steps)}–{max(steps)}" if steps else ""
         counts = [
             int((s.eigenvalues < -_rounding(s)).sum())
             for shown in second
@@ -123,13 +143,25 @@ class SpectrumView(View):
             if s.matrix == "hessian"
         ]
         negative = f"▽ {max(counts)} negative" if counts and max(counts) else ""
-        self.subtitle.setText(" · ".join(part for part in (at, negative) if part))
+        self.subtitle.setText(" · ".join(part for part in (at, negative, "|λ| by rank" if steps else "") if part))
         names = sorted({_title(s) for shown in second for s in shown.history.spectra})
-        self.subtitle.setToolTip(f"|λ| by rank, of: {', '.join(names)}. A triangle is a negative eigenvalue.")
+        self.subtitle.setToolTip(
+            f"{self.subtitle.text()}\nEigenvalues of: {', '.join(names)}. A triangle is a negative one."
+            if names
+            else ""
+        )
+
+
+def _shared(dampings: list[tuple[Shown, float]]) -> dict[str, list[tuple[Shown, float]]]:
+    """Runs by what is written of their λ: those that cannot be told apart share a line and a label."""
+    shared: dict[str, list[tuple[Shown, float]]] = {}
+    for shown, value in dampings:
+        shared.setdefault(compact(value), []).append((shown, value))
+    return shared
 
 
 def _title(spectrum: Spectrum) -> str:
-    return {"hessian": "Hessian", "gauss-newton": "Gauss-Newton", "fisher": "Fisher"}[spectrum.matrix]
+    return {"gauss-newton": "Gauss-Newton"}.get(spectrum.matrix, spectrum.matrix.replace("-", " ").capitalize())
 
 
 def _rounding(spectrum: Spectrum) -> float:

@@ -15,10 +15,11 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
 from ngexplorer.analysis import planes
-from ngexplorer.analysis.planes import Array, Plane, Surface
+from ngexplorer.analysis.planes import Array, Plane, Surface, Window
 from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.lines import Line, Lines, pen
+from ngexplorer.gui.plots.axes import holds
+from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives import Objective
@@ -29,6 +30,10 @@ _POINTS = 400
 """At most so many points of a path are drawn, and so many of all paths together fit a plane."""
 _PAUSE = 1.5
 """Seconds between two fits of the plane while runs go on."""
+_MARGIN, _BEYOND = 0.2, 0.45
+"""Room around the paths of which a plane was fitted, as a share of their extent: what is shown, what is computed."""
+_REACH = 20
+"""How far beyond its window a test function's paths are followed; a fitted plane's follow at the next fit anyway."""
 _QUESTION = "trajectory"
 
 
@@ -42,10 +47,12 @@ class TrajectoryView(View):
         for item in (self.contours, self.lines):
             self.frame.addItem(item, ignoreBounds=True)
         self.surface: Surface | None = None
+        self._window: Window | None = None
+        """What is shown: the surface's window, or a wider one where a path has left that since."""
         self._asked: Any = None
         self._asked_at = -math.inf
         self._generation = 0
-        self._contoured: Any = None
+        self._contoured: tuple[Surface | None, str] = (None, "")
         session.analyst.answered.connect(self._answered)
         session.race_changed.connect(self._new_race)
         session.shown_changed.connect(self.invalidate)
@@ -72,7 +79,7 @@ class TrajectoryView(View):
     def _question(self) -> Any:
         """What the plane and surface depend on."""
         if self.landscape is not None:
-            return (self.session.generation,)
+            return (self.session.generation, self._window or self.landscape.window)
         paths = tuple((shown.contender, len(shown.history)) for shown in self.session.measures)
         return (self.session.generation, paths, round(self._aspect(), 1), self.session.state == "running")
 
@@ -94,21 +101,23 @@ class TrajectoryView(View):
         self._asked, self._asked_at = question, monotonic()
         objective, landscape = race.runs[0].objective, self.landscape
         paths = [_path(shown, shown.run.step, _POINTS // len(measures) + 2)[0] for shown in measures]
-        aspect = self._aspect()
+        aspect, window = self._aspect(), None if landscape is None else self._window or landscape.window
         # While runs go on the processor is theirs: the finest grid comes when they rest.
         sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
         self._generation = self.session.analyst.ask(
-            _QUESTION, lambda cancel: _surfaces(objective, landscape, paths, aspect, sizes, cancel)
+            _QUESTION, lambda cancel: _surfaces(objective, window, paths, aspect, sizes, cancel)
         )
 
     def _answered(self, key: str, generation: int, surface: Any) -> None:
         if key == _QUESTION and generation == self._generation:
+            if self.landscape is None and (self.surface is None or surface.plane is not self.surface.plane):
+                self._window = None
             self.surface = surface
             self.invalidate()
 
     def _new_race(self) -> None:
         if self._asked is None or self._asked[0] != self.session.generation:
-            self.surface = None
+            self.surface = self._window = None
             self.frame.release()
 
     def draw(self) -> None:
@@ -116,15 +125,16 @@ class TrajectoryView(View):
         if surface is None:
             self.lines.show_lines([])
             self.contours.clear()
-            loading = self.session.state == "loading" or self.session.runs
-            self.say("Computing the landscape…" if loading else "No run yet")
+            loading = "Loading the data…" if self.session.state == "loading" else "No run yet"
+            self.say("Computing the landscape…" if self.session.runs else loading)
             self.subtitle.setText("")
             return
         self.say("")
-        if self._contoured != (id(surface), self.session.theme.name):
-            self._contoured = (id(surface), self.session.theme.name)
+        if self._contoured[0] is not surface or self._contoured[1] != self.session.theme.name:
+            self._contoured = (surface, self.session.theme.name)
             self.contours.show_surface(surface, self.session.theme)
-        lines, off_plane = [], 0.0
+        measures = self.session.measures
+        lines, boxes, off_plane = [], [], 0.0
         for shown in self.session.visible:
             if not len(shown.history):
                 continue
@@ -134,10 +144,22 @@ class TrajectoryView(View):
             off_plane = max(off_plane, float(distance[-1]) / length if length > 0 else 0.0)
             colour = themes.line_colour(shown.colour, self.session.theme)
             lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
+            if shown in measures:
+                boxes.append(self._reached(shown, lines[-1], surface.plane))
         self.lines.show_lines(lines)
-        left, right, low, high = surface.window
-        self.frame.fill(left, right, low, high, square=self.landscape is None)
+        if self.landscape is None:
+            self._window = holding(self._window, _inner(surface.window), boxes, 1e9)
+        else:
+            self._window = holding(self._window, self.landscape.window, boxes, _REACH)
+        self.frame.fill(*self._window, square=self.landscape is None)
         self._subtitle(surface.plane, off_plane)
+
+    def _reached(self, shown: Shown, line: Line, plane: Plane) -> QRectF:
+        """Where a run's path goes, past the current time too: the window does not follow the timeline."""
+        if self.session.time is None:
+            return bounds([line])
+        xy, _ = plane.project(_path(shown, shown.run.step, _POINTS)[0])
+        return bounds([Line(xy[:, 0], xy[:, 1], line.pen)])
 
     def _subtitle(self, plane: Plane, off_plane: float) -> None:
         if self.landscape is not None:
@@ -150,9 +172,41 @@ class TrajectoryView(View):
             )
         at = f"step {self.session.time} · " if self.session.time is not None else ""
         self.subtitle.setText(at + text)
-        self.subtitle.setToolTip(
-            f"{self.subtitle.text()}\nThe residual is a run's distance from the plane over that from its centre."
-        )
+        residual = "\nThe residual is a run's distance from the plane over that from its centre."
+        self.subtitle.setToolTip(self.subtitle.text() + (residual if self.landscape is None else ""))
+
+
+def _inner(window: Window) -> Window:
+    """The part of a fitted window that is shown at first: what is around it is for paths that leave it."""
+    left, right, low, high = window
+    across, up = (
+        (end - start) * (1 - (1 + _MARGIN) / (1 + _BEYOND)) / 2 for start, end in ((left, right), (low, high))
+    )
+    return (left + across, right - across, low + up, high - up)
+
+
+def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: float) -> Window:
+    """A window that holds the usual one and the paths in `boxes`: the one that is shown as long as it does and they are
+    not lost in it, else one with room to grow where they leave the usual one. Paths that go further from that than
+    `reach` times its size are let go."""
+    left, right, low, high = wanted = usual
+    far_x, far_y = reach * (right - left), reach * (high - low)
+    near = QRectF(left - far_x, low - far_y, 2 * far_x + right - left, 2 * far_y + high - low)
+    for box in boxes:
+        if near.contains(box):
+            x, y = (wanted[0], wanted[1], box.left(), box.right()), (wanted[2], wanted[3], box.top(), box.bottom())
+            wanted = (min(x), max(x), min(y), max(y))
+    if wanted == usual:
+        return usual
+    if shown is not None and holds(shown, wanted):
+        return shown
+    across, up = 0.25 * (wanted[1] - wanted[0]), 0.25 * (wanted[3] - wanted[2])
+    return (
+        wanted[0] - (across if wanted[0] < left else 0.0),
+        wanted[1] + (across if wanted[1] > right else 0.0),
+        wanted[2] - (up if wanted[2] < low else 0.0),
+        wanted[3] + (up if wanted[3] > high else 0.0),
+    )
 
 
 def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
@@ -165,19 +219,22 @@ def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
 
 def _surfaces(
     objective: Objective,
-    landscape: LandscapeNetwork | None,
+    window: Window | None,
     paths: list[Array],
     aspect: float,
     sizes: tuple[int, ...],
     cancel: Cancel,
 ) -> Iterator[Surface]:
-    """The plane of the paths and the loss on it, coarse first, in a window that fills a picture of that aspect."""
-    if landscape is not None:
-        yield from planes.surface(objective, planes.coordinate_plane(), landscape.window, cancel, (33, 65, 129))
+    """The loss, coarse first: of two parameters in that window, else on the plane of the paths in a window that fills a
+    picture of that aspect."""
+    if window is not None:
+        yield from planes.surface(objective, planes.coordinate_plane(), window, cancel, (33, 65, 129))
         return
     plane = planes.principal_plane(paths)
     coordinates = np.concatenate([plane.project(path)[0] for path in paths])
-    yield from planes.surface(objective, plane, planes.window_around(coordinates, aspect, margin=0.2), cancel, sizes)
+    yield from planes.surface(
+        objective, plane, planes.window_around(coordinates, aspect, margin=_BEYOND), cancel, sizes
+    )
 
 
 class Contours(pg.GraphicsObject):
@@ -198,7 +255,8 @@ class Contours(pg.GraphicsObject):
     def show_surface(self, surface: Surface, theme: themes.Theme) -> None:
         """Contour a surface; the lowest band is the most strongly coloured."""
         self.prepareGeometryChange()
-        values = np.where(np.isfinite(surface.values), surface.values, np.nanmax(surface.values, initial=1.0))
+        finite = np.isfinite(surface.values)
+        values = np.where(finite, surface.values, surface.values.max(initial=1.0, where=finite))
         levels = contour_levels(values)
         generator = contourpy.contour_generator(
             surface.xs,
@@ -214,7 +272,7 @@ class Contours(pg.GraphicsObject):
         for i, (lower, upper) in enumerate(pairwise(levels)):
             share = i / max(len(levels) - 2, 1)
             filled: Any = generator.filled(lower, upper)
-            self._bands.append((_band(filled), _mixed(low, high, share)))
+            self._bands.append((_band(filled), themes.mixed(low, high, share)))
             if i:
                 edges: Any = generator.lines(lower)
                 self._edges += [pg.functions.arrayToQPolygonF(line[:, 0], line[:, 1]) for line in edges]
@@ -258,8 +316,3 @@ def _band(filled: Any) -> QPainterPath:
         for start, end in pairwise(offsets):
             path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points[start:end]]))
     return path
-
-
-def _mixed(first: QColor, second: QColor, share: float) -> QColor:
-    parts = ((a, b) for a, b in zip(first.getRgbF()[:3], second.getRgbF()[:3], strict=True))
-    return QColor.fromRgbF(*(a + share * (b - a) for a, b in parts))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.plots.axes import Frame
 from ngexplorer.gui.session import Session
+
+_LEAST = QSize(200, 140)
+"""The smallest picture in which something can be seen, its axes included, pixels."""
 
 
 class View(QFrame):
@@ -22,15 +26,15 @@ class View(QFrame):
         self.session = session
         self.title = QLabel(title)
         self.title.setObjectName("title")
-        self.subtitle = QLabel()
+        self.subtitle = Elided()
         self.subtitle.setObjectName("muted")
         self.subtitle.setFont(themes.font(12))
-        self.subtitle.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.head = QHBoxLayout()
         self.head.setSpacing(themes.GRID)
         self.head.addWidget(self.title)
         self.head.addWidget(self.subtitle, 1)
         self.frame = Frame(session.theme)
+        self.frame.setMinimumSize(_LEAST)
         self.frame.zoomed.connect(self.invalidate)
         self.empty = QLabel(self.frame)
         self.empty.setObjectName("muted")
@@ -72,6 +76,7 @@ class View(QFrame):
         """What to show where there is nothing to draw; an empty text shows the plot."""
         self.empty.setText(text)
         self.empty.setVisible(bool(text))
+        self.frame.show_axes(not text)
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
@@ -92,6 +97,7 @@ def toggle(text: str, tip: str, *, on: bool = False) -> QToolButton:
     """A small button that stays in."""
     button = QToolButton()
     button.setObjectName("toggle")
+    button.setFont(themes.font(12))
     button.setText(text)
     button.setToolTip(tip)
     button.setAccessibleName(tip)

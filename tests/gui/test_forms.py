@@ -1,0 +1,85 @@
+"""The parts of a form: lists that can be long, and lines to type in."""
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
+
+from ngexplorer.gui.forms import Choice
+
+LONG = [(i, f"A data set with quite a long name, number {i}") for i in range(24)]
+
+
+@pytest.fixture
+def narrow(qapp, qtbot, nothing_left_behind):
+    """A combo box of two dozen long names that is 150 pixels wide."""
+    window = QWidget()
+    choice = Choice(LONG, [f"What {i} is" for i, _ in LONG])
+    QVBoxLayout(window).addWidget(choice)
+    choice.setFixedWidth(150)
+    choice.setToolTip("Which data")
+    window.show()
+    window.activateWindow()
+    qtbot.waitExposed(window)
+    yield choice
+    choice.hidePopup()
+    window.close()
+    window.deleteLater()
+
+
+def tip_at(widget, where):
+    """The tool tip there."""
+    QToolTip.hideText()
+    QCoreApplication.sendEvent(widget, QHelpEvent(QEvent.Type.ToolTip, where, widget.mapToGlobal(where)))
+    return QToolTip.text()
+
+
+def test_a_long_list_shows_whole_names_and_scrolls(narrow):
+    narrow.showPopup()
+    QCoreApplication.processEvents()
+    view = narrow.view()
+    widest = max(view.fontMetrics().horizontalAdvance(title) for _, title in LONG)
+    assert view.viewport().width() > widest > narrow.width()
+    rows = view.viewport().height() // view.sizeHintForRow(0)
+    assert 8 <= rows < len(LONG), "it is no longer than a part of the screen"
+    bar = view.verticalScrollBar()
+    assert bar.maximum() > 0
+    narrow.setCurrentIndex(23)
+    view.scrollTo(narrow.model().index(23, 0))
+    assert bar.value() == bar.maximum() and view.visualRect(narrow.model().index(23, 0)).bottom() <= view.height()
+
+
+def test_a_chosen_name_that_does_not_fit_is_told_by_the_tool_tip(narrow):
+    assert narrow.shown.endswith("…")
+    assert tip_at(narrow, QPoint(5, 5)) == f"{LONG[0][1]}\nWhich data"
+    narrow.setFixedWidth(600)
+    QCoreApplication.processEvents()
+    assert narrow.shown == LONG[0][1]
+    QToolTip.hideText()
+
+
+def test_items_say_what_they_are_or_why_they_cannot_be_chosen(narrow, qtbot):
+    narrow.refuse(["it has no classes" if i == 2 else None for i, _ in LONG])
+    narrow.showPopup()
+    QCoreApplication.processEvents()
+    view = narrow.view()
+    tips = [tip_at(view.viewport(), view.visualRect(narrow.model().index(i, 0)).center()) for i in (1, 2, 3)]
+    assert tips == ["What 1 is", "it has no classes", "What 3 is"]
+    assert not narrow.model().item(2).isEnabled()
+    narrow.refuse([None] * len(LONG))
+    assert tip_at(view.viewport(), view.visualRect(narrow.model().index(2, 0)).center()) == "What 2 is"
+    QToolTip.hideText()
+    qtbot.waitUntil(lambda: not QToolTip.isVisible())
+
+
+def test_the_wheel_over_a_combo_box_changes_nothing(narrow):
+    from PySide6.QtCore import QPointF
+    from PySide6.QtGui import QWheelEvent
+
+    at = QPointF(20, 10)
+    turn = QWheelEvent(
+        at, narrow.mapToGlobal(at), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QCoreApplication.sendEvent(narrow, turn)
+    assert narrow.currentIndex() == 0
