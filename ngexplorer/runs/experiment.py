@@ -13,7 +13,7 @@ from msgspec import Meta
 from ngexplorer.objectives import Objective
 from ngexplorer.objectives.assembly import AnyData, AnyModel, assemble, check
 from ngexplorer.objectives.losses import AnyLoss
-from ngexplorer.optimizers import Optimizer, catalog
+from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.race import Race, Run
 from ngexplorer.settings import SettingError, convert
@@ -64,6 +64,10 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         check(self.data, self.model, self.loss, self.device)
         if not any(run.enabled for run in self.runs):
             raise SettingError("runs", "no optimizer is switched on; a race needs at least one")
+        for i, run in enumerate(self.runs):
+            if run.enabled and isinstance(run.optimizer.curvature, parts.Fisher) and not self.loss.density:
+                reason = f"{self.loss.title} is not the negative log of a density, so there is no Fisher matrix"
+                raise SettingError(f"runs[{i}].optimizer.curvature", reason)
 
     def objective(self) -> Objective:
         """The objective, loaded. Raises SettingError."""

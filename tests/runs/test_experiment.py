@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ngexplorer import resource_files
 from ngexplorer.objectives.datasets import BreastCancer, Digits, TwoMoons
-from ngexplorer.objectives.landscapes import Rosenbrock
-from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy, SquaredError
+from ngexplorer.objectives.landscapes import Rosenbrock, Saddle
+from ngexplorer.objectives.losses import BernoulliLogits, Quadratic, SoftmaxCrossEntropy, SquaredError
 from ngexplorer.objectives.models import MLP, LandscapeModel, Linear
 from ngexplorer.optimizers import make
 from ngexplorer.runs.experiment import Contender, Experiment, parse, read, to_toml, write
@@ -324,6 +324,15 @@ def test_what_does_not_go_together_is_refused_before_anything_is_loaded(case, mo
         with pytest.raises(SettingError) as caught:
             ask()
         assert str(caught.value).startswith(expected)
+
+
+def test_a_natural_gradient_is_refused_where_there_is_no_fisher_matrix():
+    saddle = {"data": Saddle(), "model": LandscapeModel(), "loss": Quadratic()}
+    natural, newton = (Contender(optimizer=make(name)) for name in ("natural-gradient", "newton"))
+    Experiment(**saddle, runs=(newton,)).check()
+    Experiment(**saddle, runs=(newton, msgspec.structs.replace(natural, enabled=False))).check()
+    with pytest.raises(SettingError, match=r"^runs\[1\].optimizer.curvature: .* so there is no Fisher matrix"):
+        Experiment(**saddle, runs=(newton, natural)).check()
 
 
 def test_a_device_that_is_not_here_and_a_race_of_nobody_are_refused():

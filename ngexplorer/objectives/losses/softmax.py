@@ -79,15 +79,25 @@ class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-c
         return weighted - p * weighted.sum(-1, keepdim=True)
 
     def fisher_root(self, z: Tensor) -> Tensor:
-        """S = diag(√p) − p √pᵀ: S Sᵀ = diag(p) − ppᵀ since √pᵀ√p = 1."""
+        """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): √p, which that maps to 0, is left out by an orthonormal basis Q of all that
+        is orthogonal to it, the last columns of the reflection I − vvᵀ/(1 + √p₁) with v = √p + e₁."""
+        if z.shape[1] == 1:
+            return torch.zeros_like(z)[:, :, None]
         p = torch.softmax(z, 1)
         root = p.sqrt()
-        return torch.diag_embed(root) - p[:, :, None] * root[:, None, :]
+        whole = torch.diag_embed(root) - p[:, :, None] * root[:, None, :]
+        share = root[:, 1:] / (1 + root[:, :1])
+        return whole[:, :, 1:] - whole[:, :, :1] * share[:, None, :]
 
     def whitened_gradient(self, z: Tensor, y: Tensor) -> Tensor:
-        """r = −e_y/√p_y: S r = −e_y + p."""
-        log_p = torch.log_softmax(z, 1).gather(1, y[:, None])
-        return torch.zeros_like(z).scatter(1, y[:, None], -torch.exp(-0.5 * log_p))
+        """Qᵀ(√p − e_y/√p_y), (N, C − 1)."""
+        if z.shape[1] == 1:
+            return torch.zeros_like(z)
+        log_p = torch.log_softmax(z, 1)
+        root = torch.exp(0.5 * log_p)
+        r = root.scatter_add(1, y[:, None], -torch.exp(-0.5 * log_p.gather(1, y[:, None])))
+        # r is orthogonal to √p, so that vᵀr is its first entry.
+        return r[:, 1:] - r[:, :1] * root[:, 1:] / (1 + root[:, :1])
 
     def prediction(self, z: Tensor) -> Tensor:
         return torch.softmax(z, 1)
