@@ -79,8 +79,8 @@ class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-c
         return weighted - p * weighted.sum(-1, keepdim=True)
 
     def fisher_root(self, z: Tensor) -> Tensor:
-        """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): √p, which that maps to 0, is left out by an orthonormal basis Q of all that
-        is orthogonal to it, the last columns of the reflection I − vvᵀ/(1 + √p₁) with v = √p + e₁."""
+        """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): it maps √p to 0, so that is left out by an orthonormal basis Q of all that
+        is orthogonal to √p, the last columns of the reflection I − vvᵀ/(1 + √p₁) with v = √p + e₁."""
         if z.shape[1] == 1:
             return torch.zeros_like(z)[:, :, None]
         p = torch.softmax(z, 1)
