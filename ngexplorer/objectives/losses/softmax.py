@@ -79,7 +79,7 @@ class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-c
         return weighted - p * weighted.sum(-1, keepdim=True)
 
     def fisher_root(self, z: Tensor) -> Tensor:
-        """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): it maps √p to 0, so that is left out by an orthonormal basis Q of all that
+        """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): it maps √p to 0, so √p is left out by an orthonormal basis Q of what
         is orthogonal to √p, the last columns of the reflection I − vvᵀ/(1 + √p₁) with v = √p + e₁."""
         if z.shape[1] == 1:
             return torch.zeros_like(z)[:, :, None]

@@ -43,6 +43,8 @@ class ReparametrizedObjective(Objective):
         self.original, self.change = original, change
         self.initial_parameters = gamma
         if twin is None:
+            for known in ("layers", "affine_refusal"):  # what the original has been asked is another model's answer
+                self.__dict__.pop(known, None)
             self.model = ReparametrizedModule(original.model, change, gamma)
             self.network = ReparametrizedNetwork(original.network, change)
             held = original.validation
