@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,12 +28,13 @@ def unseen(share: float) -> None:
     """The progress function of work that nobody watches."""
 
 
-@dataclass(frozen=True)
 class Watch:
-    """Who may stop the work, and who is told how far it is."""
+    """Who may stop the work, and who is told how far it is: of loops inside each other the outermost tells."""
 
-    cancel: Cancel = never
-    progress: Progress = unseen
+    def __init__(self, cancel: Cancel = never, progress: Progress = unseen) -> None:
+        self.cancel = cancel
+        self._tell = progress
+        self._inside = False
 
     def check(self) -> None:
         """Raise Cancelled if the work should be abandoned."""
@@ -42,10 +43,23 @@ class Watch:
 
     def over(self, steps: Sequence[T]) -> Iterator[T]:
         """The steps of a loop, watched."""
-        for i, step in enumerate(steps):
-            self.check()
-            yield step
-            self.progress((i + 1) / len(steps))
+        with self.telling() as tell:
+            for i, step in enumerate(steps):
+                self.check()
+                yield step
+                tell((i + 1) / len(steps))
+
+    @contextmanager
+    def telling(self) -> Iterator[Progress]:
+        """What to tell how far a loop is: nothing listens inside another that tells already."""
+        if self._inside:
+            yield unseen
+            return
+        self._inside = True
+        try:
+            yield self._tell
+        finally:
+            self._inside = False
 
 
 UNWATCHED = Watch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 import torch
@@ -168,7 +168,7 @@ class Curvature:
     def top_eigenpairs(
         self,
         k: int,
-        which: Literal["magnitude", "largest", "smallest"] = "magnitude",
+        which: lanczos.Which = "magnitude",
         tolerance: float = 1e-3,
         seed: int = 0,
         iterations: int | None = None,
@@ -227,18 +227,23 @@ class Curvature:
         square = residual.dot(residual)
         goal = float(square) * torch.finfo(b.dtype).eps
         limit = min(self.shape[0], 2000)
-        for _ in self.point.watch.over(range(limit)):
-            if float(square) <= goal:
-                return x
-            product = self.matvec(search) + damping * search
-            bend = search.dot(product)
-            if not float(bend) > 0:
-                raise IndefiniteError(self.title, damping, float(bend / search.dot(search)) - damping, exact=False)
-            rate = square / bend
-            x = x + rate * search
-            residual = residual - rate * product
-            before, square = square, residual.dot(residual)
-            search = residual + square / before * search
+        with self.point.watch.telling() as tell:
+            for iteration in range(limit):
+                if float(square) <= goal:
+                    break
+                self.point.watch.check()
+                product = self.matvec(search) + damping * search
+                bend = search.dot(product)
+                if not float(bend) > 0:
+                    lowest = float(bend / search.dot(search)) - damping
+                    raise IndefiniteError(self.title, damping, lowest, exact=False)
+                rate = square / bend
+                x = x + rate * search
+                residual = residual - rate * product
+                before, square = square, residual.dot(residual)
+                search = residual + square / before * search
+                tell(iteration / limit)
+            tell(1.0)
         if float(square) <= goal:
             return x
         raise ArithmeticError(

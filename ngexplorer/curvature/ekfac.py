@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ngexplorer.curvature.kfac import KFAC, Factors
+from ngexplorer.curvature.kfac import KFAC, Factors, Labels, Sharing
 from ngexplorer.curvature.layers import rows_of
+from ngexplorer.objectives import Objective, Point
 from ngexplorer.objectives.networks import Statistics
 from ngexplorer.objectives.networks.base import Affine
 
@@ -19,6 +20,22 @@ class EKFAC(KFAC):
 
     name: ClassVar[str] = "ekfac"
     title: ClassVar[str] = "EKFAC matrix"
+
+    def __init__(
+        self,
+        objective: Objective,
+        theta: Tensor | Point,
+        labels: Labels = "sampled",
+        seed: int = 0,
+        *,
+        sharing: Sharing = "expand",
+    ) -> None:
+        super().__init__(objective, theta, labels, seed, sharing=sharing)
+        if not objective.gradients_by_layers:
+            raise ValueError(
+                f"{self.title}: of outputs at several positions of a case the layers know only the gradients' sum; "
+                "KFAC is accepted"
+            )
 
     def _eigenbasis(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
         found: list[tuple[Factors, Tensor, Tensor, Tensor]] = self._kept("eigenbasis", self._moments)

@@ -45,7 +45,7 @@ class EmpiricalFisher(Curvature):
         return self.point.dense(scores.transpose(1, 2) @ scores / scores.shape[1], second_order=False)
 
     def _diagonal(self) -> Tensor:
-        if self.objective.affine_refusal is not None:
+        if not self.objective.gradients_by_layers:
             return super()._diagonal()
         scores = self._scores().transpose(1, 2)
         return diagonal_by_layers(self.point, scores / scores.shape[2] ** 0.5) + self.objective.weight_decay

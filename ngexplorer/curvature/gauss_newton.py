@@ -50,7 +50,7 @@ class GaussNewton(Curvature):
         return self.point.dense(self._middle(), self.second_order)
 
     def _diagonal(self) -> Tensor:
-        if self.second_order or self.objective.affine_refusal is not None:
+        if self.second_order or not self.objective.gradients_by_layers:
             return super()._diagonal()
         try:
             root = self._root()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from ngexplorer.cancellation import Watch
+from ngexplorer.cancellation import Progress, Watch, unseen
 
 Matvec = Callable[[Tensor], Tensor]
+Which = Literal["magnitude", "largest", "smallest"]
 
 _BETWEEN_LOOKS = 5
 """So many products are made between two looks at what has converged: each look waits for the device."""
+_LOOK_AGAIN = 5
+"""So many products look for an eigenvalue that was missed because it stands several times."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def top_eigenpairs(
     like: Tensor,
     k: int,
     *,
-    which: Literal["magnitude", "largest", "smallest"],
+    which: Which,
     tolerance: float,
     seed: int,
     iterations: int | None,
@@ -72,77 +75,128 @@ def top_eigenpairs(
     """Lanczos with full reorthogonalization from a random start (Lanczos 1950; Paige 1972).
 
     like: a (P,) tensor of the dtype and device to work in. iterations: the most products (None: 20k + 100, at most P).
-    An invariant subspace (β ≈ 0) is left by a new random direction orthogonal to it, so that repeated eigenvalues are
-    found as often as they stand. Raises ValueError for k < 1 or k > P or an unknown `which`, Cancelled where the watch
-    says so.
+    From one start an eigenvalue that stands several times is found once. So once k have converged, a few steps from
+    another start, orthogonal to all of them, look for one that belongs among them, and go on from there if there is.
+    Raises ValueError for k < 1 or k > P, Cancelled where the watch says so.
     """
     size = len(like)
     if not 1 <= k <= size:
         raise ValueError(f"k: {k}; a whole number from 1 to {size} is accepted")
-    if which not in ("magnitude", "largest", "smallest"):
-        raise ValueError(f"which: {which!r}; one of magnitude, largest, smallest is accepted")
-    limit = min(size, iterations if iterations is not None else 20 * k + 100)
-    limit = max(limit, k)
+    if which not in get_args(Which):
+        raise ValueError(f"which: {which!r}; one of {', '.join(get_args(Which))} is accepted")
+    limit = max(min(size, iterations if iterations is not None else 20 * k + 100), k)
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    basis = torch.empty(min(limit, 64), size, dtype=like.dtype, device=like.device)
-    diagonal: list[Tensor] = []
-    beside: list[Tensor] = []
-    q = _orthogonal_start(basis[:0], like, generator)
-    scale = torch.zeros((), dtype=like.dtype, device=like.device)
-    tiny = torch.finfo(like.dtype).eps * 10
-    for j in range(limit):
-        watch.check()
-        if j == len(basis):
-            basis = torch.cat(
-                (basis, torch.empty(min(len(basis), limit - j), size, dtype=like.dtype, device=like.device))
-            )
-        basis[j] = q
-        known = basis[: j + 1]
-        w = matvec(q)
-        scale = torch.maximum(scale, torch.linalg.vector_norm(w))
-        diagonal.append(q.dot(w))
-        for _ in range(2):  # twice is enough (Parlett 1980)
-            w = w - (known @ w) @ known
-        beta = torch.linalg.vector_norm(w)
-        beside.append(beta)
-        last = j + 1 == limit
-        if j + 1 >= k and ((j + 1) % _BETWEEN_LOOKS == 0 or last):
-            values, vectors, errors = _ritz(diagonal, beside, which, k)
-            wanted = values.abs().clamp_min(float(scale) * tiny)
-            watch.progress(min(1.0, int((errors <= tolerance * wanted).sum()) / k))
-            # A complete basis leaves no residual.
-            if bool((errors <= tolerance * wanted).all()) or last:
+    with watch.telling() as tell:
+        search = _Lanczos(matvec, like, which, tolerance, generator, watch.check)
+        found = search.pairs(like.new_zeros(0, size), k, limit, tell)
+        while bool(found.converged.all()) and len(found.values) < size and limit - search.products >= _LOOK_AGAIN:
+            glance = search.pairs(found.vectors, 1, _LOOK_AGAIN)
+            if not bool(search.key(glance.values[0]) > search.key(found.values[-1])):
                 break
-        if float(beta) <= float(scale) * tiny:
-            beside[-1] = torch.zeros_like(beta)
-            q = _orthogonal_start(known, like, generator)
-        else:
-            q = w / beta
-    found = (vectors.to(like).T @ basis[: len(diagonal)]).T
-    converged = bool((errors <= tolerance * wanted).all())
-    return Eigenpairs(values, found, errors, converged, len(diagonal))
+            more = search.pairs(found.vectors, min(k, size - len(found.values)), limit)
+            found = search.best(found, more, k)
+        tell(1.0)
+    return Eigenpairs(found.values, found.vectors.T, found.residuals, bool(found.converged.all()), search.products)
 
 
-def _orthogonal_start(known: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
-    """A random unit vector orthogonal to the rows of `known`."""
-    q = torch.randn(len(like), generator=generator, dtype=torch.float64, device="cpu").to(like)
-    for _ in range(2):
-        q = q - (known @ q) @ known
-        q = q / torch.linalg.vector_norm(q)
-    return q
+@dataclass(frozen=True)
+class _Pairs:
+    """Eigenvalues, most wanted first, with vectors as rows, residuals, and whether each is within the tolerance."""
+
+    values: Tensor
+    vectors: Tensor
+    residuals: Tensor
+    converged: Tensor
 
 
-def _ritz(
-    diagonal: list[Tensor], beside: list[Tensor], which: Literal["magnitude", "largest", "smallest"], k: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The k most wanted eigenpairs of the tridiagonal matrix, float64 on the CPU, and their residuals β|s_last|."""
-    alpha = torch.stack(diagonal).double().cpu()
-    beta = torch.stack(beside).double().cpu()
-    matrix = torch.diag(alpha) + torch.diag(beta[:-1], 1) + torch.diag(beta[:-1], -1)
-    values, vectors = torch.linalg.eigh(matrix)
-    key = {"magnitude": values.abs(), "largest": values, "smallest": -values}[which]
-    order = key.argsort(descending=True)[:k]
-    return values[order], vectors[:, order], beta[-1] * vectors[-1, order].abs()
+class _Lanczos:
+    """Lanczos runs on one matrix, and how many products they took."""
+
+    def __init__(
+        self,
+        matvec: Matvec,
+        like: Tensor,
+        which: Which,
+        tolerance: float,
+        generator: torch.Generator,
+        check: Callable[[], None],
+    ) -> None:
+        self.matvec, self.like, self.which, self.tolerance = matvec, like, which, tolerance
+        self.generator, self.check = generator, check
+        self.products = 0
+        self._scale = torch.zeros((), dtype=like.dtype, device=like.device)
+
+    def key(self, values: Tensor) -> Tensor:
+        """How much each eigenvalue is wanted."""
+        return {"magnitude": values.abs(), "largest": values, "smallest": -values}[self.which]
+
+    def best(self, one: _Pairs, other: _Pairs, k: int) -> _Pairs:
+        """The k most wanted of both."""
+        values = torch.cat((one.values, other.values))
+        order = self.key(values).argsort(descending=True)[:k]
+        vectors = torch.cat((one.vectors, other.vectors))[order.to(one.vectors.device)]
+        residuals = torch.cat((one.residuals, other.residuals))
+        converged = torch.cat((one.converged, other.converged))
+        return _Pairs(values[order], vectors, residuals[order], converged[order])
+
+    def pairs(self, locked: Tensor, k: int, limit: int, tell: Progress = unseen) -> _Pairs:
+        """The k most wanted in the complement of the rows of `locked`, by at most so many products."""
+        like, size = self.like, len(self.like)
+        limit = max(min(limit, size - len(locked)), k)
+        basis = torch.empty(min(limit, 64), size, dtype=like.dtype, device=like.device)
+        diagonal: list[Tensor] = []
+        beside: list[Tensor] = []
+        q = self._start(locked, basis[:0])
+        tiny, told = torch.finfo(like.dtype).eps * 10, 0.0
+        for j in range(limit):
+            self.check()
+            if j == len(basis):
+                room = torch.empty(min(len(basis), limit - j), size, dtype=like.dtype, device=like.device)
+                basis = torch.cat((basis, room))
+            basis[j] = q
+            known = basis[: j + 1]
+            w = self.matvec(q)
+            self.products += 1
+            self._scale = torch.maximum(self._scale, torch.linalg.vector_norm(w))
+            diagonal.append(q.dot(w))
+            for _ in range(2):  # twice is enough (Parlett 1980)
+                w = w - (known @ w) @ known
+                if len(locked):
+                    w = w - (locked @ w) @ locked
+            beta = torch.linalg.vector_norm(w)
+            beside.append(beta)
+            last = j + 1 == limit
+            if j + 1 >= k and ((j + 1) % _BETWEEN_LOOKS == 0 or last):
+                values, vectors, errors = self._ritz(diagonal, beside, k)
+                converged = errors <= self.tolerance * values.abs().clamp_min(float(self._scale) * tiny)
+                told = max(told, int(converged.sum()) / k)
+                tell(told)
+                if last or bool(converged.all()):
+                    break
+            if float(beta) <= float(self._scale) * tiny:  # an invariant subspace: on from a new direction
+                beside[-1] = torch.zeros_like(beta)
+                q = self._start(locked, known)
+            else:
+                q = w / beta
+        return _Pairs(values, vectors.to(like).T @ basis[: len(diagonal)], errors, converged)
+
+    def _start(self, locked: Tensor, known: Tensor) -> Tensor:
+        """A random unit vector orthogonal to the rows of both."""
+        q = torch.randn(len(self.like), generator=self.generator, dtype=torch.float64, device="cpu").to(self.like)
+        for _ in range(2):
+            q = q - (known @ q) @ known
+            q = q - (locked @ q) @ locked
+            q = q / torch.linalg.vector_norm(q)
+        return q
+
+    def _ritz(self, diagonal: list[Tensor], beside: list[Tensor], k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The k most wanted eigenpairs of the tridiagonal matrix, float64 on the CPU, and their residuals β|s_last|."""
+        alpha = torch.stack(diagonal).double().cpu()
+        beta = torch.stack(beside).double().cpu()
+        matrix = torch.diag(alpha) + torch.diag(beta[:-1], 1) + torch.diag(beta[:-1], -1)
+        values, vectors = torch.linalg.eigh(matrix)
+        order = self.key(values).argsort(descending=True)[:k]
+        return values[order], vectors[:, order], beta[-1] * vectors[-1, order].abs()
 
 
 def spectral_density(matmat: Matvec, like: Tensor, probes: int, steps: int, seed: int, watch: Watch) -> SpectralDensity:

@@ -11,7 +11,7 @@ from ngexplorer.objectives import Point
 
 def gram(point: Point, root: Tensor) -> Tensor:
     """K = J̃J̃ᵀ for J̃ = SᵀJ/√N of n = N·R rows, (n, n): by the layers' own Gram matrices where they allow, else by J̃."""
-    if point.objective.affine_refusal is None:
+    if point.objective.gradients_by_layers:
         return gram_by_layers(point, root) / len(point.outputs)
     rows = point.rows(root)
     return rows @ rows.T / len(point.outputs)

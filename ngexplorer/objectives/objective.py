@@ -182,6 +182,12 @@ class Objective:
         return None
 
     @property
+    def gradients_by_layers(self) -> bool:
+        """Whether the gradient of every row of outputs is, layer by layer, a sum of outer products of what enters the
+        layer and what comes back to it; at several positions of a case, the layers only know the sum over them."""
+        return self.affine_refusal is None and self._positions == 1
+
+    @property
     def device(self) -> torch.device:
         return self.initial_parameters.device
 

@@ -36,6 +36,7 @@ class GeneralNetwork:
         self.module = module
         trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in trained]
+        self._places = [_places_of(p, module) for _, p in trained]
         self.shapes = [p.shape for _, p in trained]
         self.sizes = [p.numel() for _, p in trained]
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in module.modules())
@@ -52,14 +53,12 @@ class GeneralNetwork:
 
     def call(self, theta: Tensor, inputs: Inputs) -> Tensor:
         """The module's outputs as rows, (N, C). Raises ValueError for a module that gives something else."""
-        views = {
-            name: part.view(shape)
-            for name, part, shape in zip(self.names, theta.split(self.sizes), self.shapes, strict=True)
-        }
+        parts = zip(self._places, theta.split(self.sizes), self.shapes, strict=True)
+        views = {name: part.view(shape) for places, part, shape in parts for name in places}
         positional = inputs if isinstance(inputs, tuple) else () if isinstance(inputs, dict) else (inputs,)
         named = inputs if isinstance(inputs, dict) else {}
         with _differentiable_twice(self.recurrent):
-            outputs: Any = torch.func.functional_call(self.module, views, positional, named)
+            outputs: Any = torch.func.functional_call(self.module, views, positional, named, tie_weights=False)
         check_outputs(outputs)
         if outputs.dtype != theta.dtype:
             raise ValueError(
@@ -205,6 +204,9 @@ class _Tapped:
         return note
 
     def statistics(self, u: Tensor) -> list[Statistics]:
+        idle = [layer.name for layer, _ in self.layers if layer.name not in self.sums]
+        if idle:
+            raise ValueError(f"model: layer '{idle[0]}' is not used; layers used once are accepted here")
         sums = [self.sums[layer.name] for layer, _ in self.layers]
         n = len(sums[0])
         per_row = [
@@ -264,6 +266,17 @@ def _affine_layers(network: GeneralNetwork) -> list[tuple[Affine, nn.Module]]:
             f"model: parameter '{min(left)}' belongs to no Linear or Conv2d layer; those are accepted here"
         )
     return found
+
+
+def _places_of(parameter: nn.Parameter, module: nn.Module) -> list[str]:
+    """Every name under which a parameter has to be replaced: one for each module object that holds it. Where torch ties
+    weights by itself, it does not put back those of a module that stands in two places."""
+    return [
+        f"{prefix}.{name}".lstrip(".")
+        for prefix, inner in module.named_modules()
+        for name, p in inner.named_parameters(recurse=False, remove_duplicate=False)
+        if p is parameter
+    ]
 
 
 def _cumulative(sizes: list[int]) -> list[int]:
