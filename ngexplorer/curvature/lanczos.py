@@ -16,8 +16,8 @@ Which = Literal["magnitude", "largest", "smallest"]
 
 _BETWEEN_LOOKS = 5
 """So many products are made between two looks at what has converged: each look waits for the device."""
-_LOOK_AGAIN = 5
-"""So many products look for an eigenvalue that was missed because it stands several times."""
+_GLANCE = 0.05
+"""How exact an eigenvalue has to be, in shares of itself, to be left out because others are more wanted."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,10 @@ def top_eigenpairs(
 ) -> Eigenpairs:
     """Lanczos with full reorthogonalization from a random start (Lanczos 1950; Paige 1972).
 
-    like: a (P,) tensor of the dtype and device to work in. iterations: the most products (None: 20k + 100, at most P).
-    From one start an eigenvalue that stands several times is found once. So once k have converged, a few steps from
-    another start, orthogonal to all of them, look for one that belongs among them, and go on from there if there is.
+    like: a (P,) tensor of the dtype and device to work in. iterations: the most products (None: 60k + 200).
+    From one start an eigenvalue that stands several times is found once. So once k have converged, another start,
+    orthogonal to all of them, looks for more that belong among them, until the first that does not has converged too;
+    and so on until there is none. About as many products again are the price where all stand once.
     Raises ValueError for k < 1 or k > P, Cancelled where the watch says so.
     """
     size = len(like)
@@ -84,19 +85,27 @@ def top_eigenpairs(
         raise ValueError(f"k: {k}; a whole number from 1 to {size} is accepted")
     if which not in get_args(Which):
         raise ValueError(f"which: {which!r}; one of {', '.join(get_args(Which))} is accepted")
-    limit = max(min(size, iterations if iterations is not None else 20 * k + 100), k)
+    left = max(iterations if iterations is not None else 60 * k + 200, k)
     generator = torch.Generator(device="cpu").manual_seed(seed)
     with watch.telling() as tell:
         search = _Lanczos(matvec, like, which, tolerance, generator, watch.check)
-        found = search.pairs(like.new_zeros(0, size), k, limit, tell)
-        while bool(found.converged.all()) and len(found.values) < size and limit - search.products >= _LOOK_AGAIN:
-            glance = search.pairs(found.vectors, 1, _LOOK_AGAIN)
-            if not bool(search.key(glance.values[0]) > search.key(found.values[-1])):
+        found = search.pairs(like.new_zeros(0, size), k, left, tell)
+        complete = search.products == size  # the basis is: nothing was missed
+        settled = bool(found.converged.all())
+        while settled and not complete and len(found.values) < size:
+            settled = search.products < left
+            if not settled:
                 break
-            more = search.pairs(found.vectors, min(k, size - len(found.values)), limit)
+            least = float(search.key(found.values[-1]) + tolerance * found.values[-1].abs())
+            more = search.pairs(found.vectors, min(k, size - k), left - search.products, least=least)
+            wanted = bool((search.key(more.values) > least).any())
             found = search.best(found, more, k)
+            settled = bool(more.converged.all())
+            complete = not wanted
         tell(1.0)
-    return Eigenpairs(found.values, found.vectors.T, found.residuals, bool(found.converged.all()), search.products)
+    return Eigenpairs(
+        found.values, found.vectors.T, found.residuals, settled and bool(found.converged.all()), search.products
+    )
 
 
 @dataclass(frozen=True)
@@ -139,13 +148,16 @@ class _Lanczos:
         converged = torch.cat((one.converged, other.converged))
         return _Pairs(values[order], vectors, residuals[order], converged[order])
 
-    def pairs(self, locked: Tensor, k: int, limit: int, tell: Progress = unseen) -> _Pairs:
-        """The k most wanted in the complement of the rows of `locked`, by at most so many products."""
+    def pairs(self, locked: Tensor, k: int, limit: int, tell: Progress = unseen, least: float = -torch.inf) -> _Pairs:
+        """The k most wanted in the complement of the rows of `locked`, by at most so many products; fewer where they
+        are not wanted by more than `least`: those that are, and the first that is not."""
         like, size = self.like, len(self.like)
-        limit = max(min(limit, size - len(locked)), k)
+        first = least == -torch.inf
+        limit = max(min(limit, size - len(locked)), k if first else 1)
         basis = torch.empty(min(limit, 64), size, dtype=like.dtype, device=like.device)
         diagonal: list[Tensor] = []
         beside: list[Tensor] = []
+        along: list[Tensor] = []
         q = self._start(locked, basis[:0])
         tiny, told = torch.finfo(like.dtype).eps * 10, 0.0
         for j in range(limit):
@@ -159,6 +171,7 @@ class _Lanczos:
             self.products += 1
             self._scale = torch.maximum(self._scale, torch.linalg.vector_norm(w))
             diagonal.append(q.dot(w))
+            along.append(locked @ w)
             for _ in range(2):  # twice is enough (Parlett 1980)
                 w = w - (known @ w) @ known
                 if len(locked):
@@ -166,9 +179,15 @@ class _Lanczos:
             beta = torch.linalg.vector_norm(w)
             beside.append(beta)
             last = j + 1 == limit
-            if j + 1 >= k and ((j + 1) % _BETWEEN_LOOKS == 0 or last):
+            if (j + 1 >= k or not first) and ((j + 1) % _BETWEEN_LOOKS == 0 or last):
                 values, vectors, errors = self._ritz(diagonal, beside, k)
-                converged = errors <= self.tolerance * values.abs().clamp_min(float(self._scale) * tiny)
+                if not first:
+                    some = int((self.key(values) > least).sum()) + 1
+                    values, vectors, errors = values[:some], vectors[:, :some], errors[:some]
+                within = torch.full_like(values, self.tolerance)
+                if not first:  # of the first that is not wanted no more is asked than that it is not
+                    within[-1] = max(self.tolerance, _GLANCE)
+                converged = errors <= within * values.abs().clamp_min(float(self._scale) * tiny)
                 told = max(told, int(converged.sum()) / k)
                 tell(told)
                 if last or bool(converged.all()):
@@ -178,7 +197,9 @@ class _Lanczos:
                 q = self._start(locked, known)
             else:
                 q = w / beta
-        return _Pairs(values, vectors.to(like).T @ basis[: len(diagonal)], errors, converged)
+        # What B makes of them along `locked` is no larger than the residuals there, and part of their own.
+        coupled = torch.linalg.vector_norm(torch.stack(along).double().cpu().T @ vectors, dim=0)
+        return _Pairs(values, vectors.to(like).T @ basis[: len(diagonal)], torch.hypot(errors, coupled), converged)
 
     def _start(self, locked: Tensor, known: Tensor) -> Tensor:
         """A random unit vector orthogonal to the rows of both."""
