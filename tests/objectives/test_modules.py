@@ -20,7 +20,7 @@ import ngexplorer as ngx
 from ngexplorer.cancellation import Cancelled, Watch
 from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.objectives.losses import PoissonLogRate, SoftmaxCrossEntropy, SquaredError, StudentT
-from ngexplorer.objectives.networks import GeneralNetwork, LayeredNetwork, taken
+from ngexplorer.objectives.networks import GeneralNetwork, LayeredNetwork, kernels, taken
 from ngexplorer.objectives.residual import Residual
 
 FLOAT = torch.float64
@@ -438,6 +438,18 @@ def test_outputs_that_no_parameter_moves_have_derivatives_of_zero():
     point = objective.at(objective.initial_parameters)
     for zero in (point.gradient, Hessian(objective, point).dense(), GaussNewton(objective, point).dense()):
         assert float(zero.abs().max()) == 0
+
+
+def test_threads_that_cross_leave_the_kernels_as_they_were():
+    first, second = kernels.plain_attention(), kernels.plain_attention()
+    first.__enter__()
+    second.__enter__()
+    assert not torch.backends.mha.get_fastpath_enabled()
+    first.__exit__(None, None, None)
+    assert not torch.backends.mha.get_fastpath_enabled()
+    second.__exit__(None, None, None)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
 
 
 def test_padding_gives_the_same_with_and_without_a_graph():

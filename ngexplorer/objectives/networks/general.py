@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ngexplorer.objectives.networks.base import (
     Affine,
@@ -22,6 +20,7 @@ from ngexplorer.objectives.networks.base import (
     is_plain,
     tensors_of,
 )
+from ngexplorer.objectives.networks.kernels import plain_attention, plain_recurrence
 
 
 class GeneralNetwork:
@@ -57,7 +56,7 @@ class GeneralNetwork:
         views = {name: part.view(shape) for places, part, shape in parts for name in places}
         positional = inputs if isinstance(inputs, tuple) else () if isinstance(inputs, dict) else (inputs,)
         named = inputs if isinstance(inputs, dict) else {}
-        with _differentiable_twice(self.recurrent):
+        with plain_attention(), plain_recurrence() if self.recurrent else nullcontext():
             outputs: Any = torch.func.functional_call(self.module, views, positional, named, tie_weights=False)
         check_outputs(outputs)
         if outputs.dtype != theta.dtype:
@@ -81,20 +80,6 @@ class GeneralNetwork:
                 self.run(theta, inputs)
             self._bytes = 3.0 * sum(saved.values()) / cases_of(inputs)
         return self._bytes
-
-
-@contextmanager
-def _differentiable_twice(recurrent: bool) -> Iterator[None]:
-    """Fused attention and cuDNN's recurrent kernels have no second derivative: the plain ones are used. So are the
-    transformer's, whose fast path leaves out what is padded, but only where no gradient is asked for."""
-    plain = torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH), plain:
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class GeneralPass(Pass):
