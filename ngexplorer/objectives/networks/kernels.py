@@ -11,8 +11,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class _Shared:
-    """A context that changes switches of the whole process, entered by the first thread that asks for it and left by the
-    last: two that each put back what they found would leave it changed."""
+    """A context that changes switches of the whole process, entered by the first thread that asks for it and left by
+    the last: two that each put back what they found would leave it changed."""
 
     def __init__(self, make: Callable[[], AbstractContextManager[object]]) -> None:
         self._make = make
