@@ -162,7 +162,21 @@ class Curvature:
 
     def eigenvalues(self) -> Tensor:
         """All eigenvalues of B, ascending, (P,), by a dense eigendecomposition. Raises TooLargeError."""
+        if (self._key, "eigenpairs") in self.point.cache:
+            return self.eigenpairs()[0]
         found: Tensor = self._kept("eigenvalues", lambda: torch.linalg.eigvalsh(self.dense()))
+        return found
+
+    def eigenpairs(self) -> tuple[Tensor, Tensor]:
+        """All eigenvalues, ascending, (P,), and their orthonormal eigenvectors as columns, (P, P); kept. Raises
+        TooLargeError."""
+
+        def compute() -> tuple[Tensor, Tensor]:
+            self.point.count_flops(9.0 * self.shape[0] ** 3)
+            values, vectors = torch.linalg.eigh(self.dense())
+            return values, vectors
+
+        found: tuple[Tensor, Tensor] = self._kept("eigenpairs", compute)
         return found
 
     def top_eigenpairs(

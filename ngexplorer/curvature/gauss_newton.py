@@ -58,12 +58,19 @@ class GaussNewton(Curvature):
             return super()._diagonal()
         return diagonal_by_layers(self.point, root) + self.objective.weight_decay
 
-    def solve_gradient(self, damping: float) -> Tensor:
-        """(B + damping·I)⁻¹ ∇h, (P,): in sample space where that is smaller than θ, and the gradient lies in it."""
-        rows = self.point.outputs.numel()
-        small = rows < self.shape[0] and self.shape[0] > LARGEST_FACTORIZED
-        usable = damping > 0 and self._gradient_in_range and self.objective.plain_penalty
-        if self.second_order or not small or not usable:
-            return super().solve_gradient(damping)
+    @property
+    def gradient_in_sample_space(self) -> bool:
+        """Whether (B + λI)⁻¹∇h can be had in sample space, and that is smaller than θ."""
+        possible = not self.second_order and self._gradient_in_range and self.objective.plain_penalty
+        return possible and self.point.outputs.numel() < self.shape[0]
+
+    def solve_in_sample_space(self, damping: float) -> Tensor:
+        """(B + damping·I)⁻¹ ∇h, (P,), exactly, by a matrix of one row for each case and output; damping > 0."""
         whitened = self.objective.loss.whitened_gradient(self.point.outputs, self.objective.targets)
         return sample_space.solve_gradient(self.point, self._root(), whitened, damping)
+
+    def solve_gradient(self, damping: float) -> Tensor:
+        """(B + damping·I)⁻¹ ∇h, (P,): in sample space where that is smaller than a large θ and serves."""
+        if self.shape[0] > LARGEST_FACTORIZED and damping > 0 and self.gradient_in_sample_space:
+            return self.solve_in_sample_space(damping)
+        return super().solve_gradient(damping)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import copy
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,6 +28,15 @@ class Factors:
     layer: Affine
     a: Tensor
     g: Tensor
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """One layer's damped factors inverted: of G + γ/π I and of A + πγ I."""
+
+    layer: Affine
+    left: Tensor
+    right: Tensor
 
 
 class KFAC(Curvature):
@@ -74,10 +84,17 @@ class KFAC(Curvature):
             )
         super().__init__(objective, theta)
         self.labels, self.seed, self.sharing, self.tikhonov = labels, seed, sharing, tikhonov
+        self._given: list[Factors] | None = None
+
+    def with_factors(self, factors: list[Factors]) -> KFAC:
+        """The same matrix with these factors, running averages say, in place of those estimated at the point."""
+        changed = copy.copy(self)
+        changed._given = factors
+        return changed
 
     @property
     def _key(self) -> Hashable:
-        return (type(self), self.labels, self.seed, self.sharing)
+        return (type(self), self.labels, self.seed, self.sharing, None if self._given is None else id(self._given))
 
     def _scores(self) -> Tensor:
         """∂L/∂z for the labels that are averaged over, (N, K, C)."""
@@ -90,6 +107,8 @@ class KFAC(Curvature):
     @property
     def factors(self) -> list[Factors]:
         """A and G of every layer, in θ's order."""
+        if self._given is not None:
+            return self._given
         # What KFAC has computed serves EKFAC too.
         key = ("kronecker factors", self.labels, self.seed, self.sharing)
         if key not in self.point.cache:
@@ -192,17 +211,17 @@ class KFAC(Curvature):
         self._check(b)
         if self.tikhonov == "exact":
             return self._solve_exactly(b, damping)
-        result = torch.empty_like(b)[:, None]
-        for f, left, right in self._inverses(damping):
-            matrix = self._matrix(b[:, None], f.layer)[0]
-            self._place((left @ matrix @ right)[None], f.layer, result)
-        return result[:, 0]
+        found: tuple[float, list[Inverse]] | None = self.point.cache.get((self._key, "inverses"))
+        if found is None or found[0] != damping:  # kept for the last damping: they serve many products
+            found = self.point.cache[(self._key, "inverses")] = (damping, self.inverses(damping))
+        return self.solve_with(found[1], b)
 
-    def _inverses(self, damping: float) -> list[tuple[Factors, Tensor, Tensor]]:
-        """The inverses of G + γ/π I and A + πγ I of every layer, kept for the last damping: for many products."""
-        kept: tuple[float, list[tuple[Factors, Tensor, Tensor]]] | None = self.point.cache.get((self._key, "inverses"))
-        if kept is not None and kept[0] == damping:
-            return kept[1]
+    def solve_with(self, inverses: Sequence[Inverse], b: Tensor) -> Tensor:
+        """The inverses' product with b, (P,) → (P,)."""
+        return self._by_layers(b, [(f.layer, f.left, f.right) for f in inverses])
+
+    def inverses(self, damping: float) -> list[Inverse]:
+        """The inverses of G + γ/π I and A + πγ I of every layer. Raises IndefiniteError where one is singular."""
         gamma = (damping + self.objective.weight_decay) ** 0.5
         found, infos = [], []
         for f in self.factors:
@@ -212,14 +231,14 @@ class KFAC(Curvature):
             right, info_a = torch.linalg.cholesky_ex(_damped(f.a, pi * gamma))
             left, info_g = torch.linalg.cholesky_ex(_damped(f.g, gamma / pi))
             infos += [info_a, info_g]
-            found.append((f, left, right))
+            found.append((f.layer, left, right))
             self.point.count_flops(float(len(f.a) ** 3 + len(f.g) ** 3))
         if bool(torch.stack(infos).any()):
             lowest = min(float(_eigh(m)[0][0]) for f in self.factors for m in (f.a, f.g))
             raise IndefiniteError(f"{self.title}, a factor,", damping, lowest)
-        inverses = [(f, torch.cholesky_inverse(left), torch.cholesky_inverse(right)) for f, left, right in found]
-        self.point.cache[(self._key, "inverses")] = (damping, inverses)
-        return inverses
+        return [
+            Inverse(layer, torch.cholesky_inverse(left), torch.cholesky_inverse(right)) for layer, left, right in found
+        ]
 
     def _solve_exactly(self, b: Tensor, damping: float) -> Tensor:
         """In the Kronecker eigenbasis, where the matrix is diagonal."""
@@ -241,7 +260,8 @@ class KFAC(Curvature):
         return bases
 
     def _bases(self) -> list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
-        key = ("kronecker bases", self.labels, self.seed, self.sharing)
+        given = None if self._given is None else id(self._given)
+        key = ("kronecker bases", self.labels, self.seed, self.sharing, given)
         if key not in self.point.cache:
             self.point.cache[key] = [(f, _eigh(f.g), _eigh(f.a)) for f in self.factors]
         found: list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]] = self.point.cache[key]

@@ -1,7 +1,8 @@
-"""Which step to take: compositions of curvature, solver, damping and momentum, and a catalog of the named ones."""
+"""Which step to take: compositions of curvature, solver, damping, step rule, momentum and averaging, and a catalog."""
 
 from ngexplorer.optimizers.catalog import RECIPES, make
-from ngexplorer.optimizers.optimizer import Optimizer, Stepper
+from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.step import Step
+from ngexplorer.optimizers.stepper import Stepper
 
 __all__ = ["RECIPES", "Optimizer", "Step", "Stepper", "make"]

@@ -11,34 +11,90 @@ from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.settings import SettingError, convert, unknown_name
 
 _LM = parts.LevenbergMarquardt()
-
-RECIPES: dict[str, Optimizer] = {
-    recipe.name: recipe
-    for recipe in (
-        Optimizer(name="gradient-descent", learning_rate=0.1),
-        Optimizer(name="heavy-ball", learning_rate=0.1, momentum=parts.HeavyBall()),
-        Optimizer(
-            name="adam",
-            learning_rate=0.01,
-            curvature=parts.DiagonalEmpiricalFisher(),
-            momentum=parts.GradientAverage(),
-        ),
-        Optimizer(name="newton", curvature=parts.Hessian(), damping=_LM),
-        Optimizer(name="gauss-newton", curvature=parts.GaussNewton(), damping=_LM),
-        Optimizer(name="natural-gradient", curvature=parts.Fisher(), damping=_LM),
-    )
+_FISHER = parts.Fisher()
+_FLOW = {"learning_rate": 0.1, "curvature": _FISHER, "damping": parts.ConstantDamping(value=1e-3)}
+# K-FAC: λ₀ = 150, changed by (19/20)⁵ every 5 steps; inverses serve 20 steps; α and μ minimize the exact model.
+_KRONECKER = {
+    "damping": parts.LevenbergMarquardt(initial=150.0, factor=0.95**5, every=5),
+    "step": parts.ModelMinimum(),
+    "momentum": parts.HeavyBall(),
 }
 
-TITLES: dict[str, str] = {
-    "gradient-descent": "Gradient descent",
-    "heavy-ball": "Heavy ball",
-    "adam": "Adam",
-    "newton": "Newton",
-    "gauss-newton": "Gauss-Newton",
-    "natural-gradient": "Natural gradient",
+_RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "gradient-descent": ("Gradient descent", {"learning_rate": 0.1}),
+    "heavy-ball": ("Heavy ball", {"learning_rate": 0.1, "momentum": parts.HeavyBall()}),
+    "nesterov": ("Nesterov", {"learning_rate": 0.1, "momentum": parts.Nesterov()}),
+    "adagrad": (
+        "AdaGrad",
+        {"learning_rate": 0.05, "curvature": parts.DiagonalEmpiricalFisher(accumulation="sum", epsilon=1e-10)},
+    ),
+    "rmsprop": (
+        "RMSProp",
+        {
+            "learning_rate": 0.01,
+            "curvature": parts.DiagonalEmpiricalFisher(accumulation="average from zero", decay=0.99),
+        },
+    ),
+    "adam": (
+        "Adam",
+        {
+            "learning_rate": 0.01,
+            "curvature": parts.DiagonalEmpiricalFisher(),
+            "momentum": parts.GradientAverage(),
+        },
+    ),
+    "l-bfgs": ("L-BFGS", {"curvature": parts.LimitedMemory(), "step": parts.Wolfe()}),
+    "newton": ("Newton", {"curvature": parts.Hessian(), "damping": _LM}),
+    "saddle-free-newton": (
+        "Saddle-free Newton",
+        {
+            "curvature": parts.Hessian(),
+            "solver": parts.Eigendecomposition(eigenvalues="absolute"),
+            "damping": parts.LevenbergMarquardt(initial=0.1),
+        },
+    ),
+    "trust-region-newton": ("Trust-region Newton", {"curvature": parts.Hessian(), "damping": parts.TrustRegion()}),
+    "cubic-newton": ("Cubic Newton", {"curvature": parts.Hessian(), "damping": parts.Cubic()}),
+    "gauss-newton": ("Gauss-Newton", {"curvature": parts.GaussNewton(), "damping": _LM}),
+    "hessian-free": (
+        "Hessian-free",
+        {
+            "curvature": parts.GaussNewton(),
+            "solver": parts.ConjugateGradient(
+                stop="progress", tolerance=5e-4, warm_start=0.95, preconditioned=True, backtrack=True
+            ),
+            "damping": parts.LevenbergMarquardt(model="undamped"),
+            "step": parts.Armijo(),
+        },
+    ),
+    "natural-gradient": ("Natural gradient", {"curvature": _FISHER, "damping": _LM}),
+    "natural-gradient-sampled": (
+        "Natural gradient, sampled",
+        {"curvature": parts.MonteCarloFisher(), "damping": _LM},
+    ),
+    "natural-gradient-empirical": (
+        "Natural gradient, empirical",
+        {"curvature": parts.EmpiricalFisher(), "damping": _LM},
+    ),
+    "natural-gradient-minimum-norm": (
+        "Natural gradient, minimum norm",
+        {
+            "learning_rate": 0.5,
+            "curvature": _FISHER,
+            "solver": parts.Eigendecomposition(eigenvalues="pseudo"),
+            "step": parts.Armijo(factor=0.5),
+        },
+    ),
+    "natural-gradient-geodesic": ("Natural gradient, geodesic", _FLOW | {"correction": parts.Geodesic()}),
+    "natural-gradient-midpoint": ("Natural gradient, midpoint", _FLOW | {"correction": parts.Midpoint()}),
+    "kfac": ("K-FAC", {"curvature": parts.KFAC(refresh=20)} | _KRONECKER),
+    "ekfac": ("EKFAC", {"curvature": parts.EKFAC(refresh=20)} | _KRONECKER),
 }
 
-_PARTS = ("curvature", "solver", "damping", "momentum")
+RECIPES: dict[str, Optimizer] = {name: Optimizer(name=name, **settings) for name, (_, settings) in _RECIPES.items()}
+TITLES: dict[str, str] = {name: title for name, (title, _) in _RECIPES.items()}
+
+_PARTS = ("curvature", "solver", "damping", "step", "momentum", "correction", "averaging")
 
 
 def make(name: str, **settings: Any) -> Optimizer:

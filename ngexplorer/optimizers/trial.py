@@ -11,6 +11,7 @@ from torch import Tensor
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.optimizers.step import NAN, Step
+from ngexplorer.optimizers.step_rules import Way
 
 # Changes of h below so many units of its last place say nothing about the model: they are rounding.
 _ROUNDING = 16.0
@@ -22,8 +23,8 @@ class Trial:
 
     after: Point
     delta: Tensor
-    solution: Solution | None
-    damping: float
+    solution: Solution
+    way: Way
     loss_before: float
     loss_after: float
     slope: float
@@ -48,7 +49,7 @@ class Trial:
 
     @property
     def predicted_change_damped(self) -> float:
-        return self.predicted_change + 0.5 * self.damping * self.step_norm**2
+        return self.predicted_change + 0.5 * self.solution.damping * self.step_norm**2
 
     @property
     def within_rounding(self) -> bool:
@@ -56,9 +57,11 @@ class Trial:
         least = _ROUNDING * torch.finfo(self.delta.dtype).eps * abs(self.loss_before)
         return max(abs(self.change), abs(self.predicted_change)) <= least
 
-    def ratio(self, model: str) -> float:
-        """ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0)) with that model ('undamped' or 'damped'); NaN within rounding."""
+    def ratio(self, model: str, weight: float = 0.0) -> float:
+        """ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0)) with that model ('undamped' or 'damped'), with M/6 ‖δ‖³ of a cube's
+        weight in it; NaN within rounding."""
         promised = self.predicted_change_damped if model == "damped" else self.predicted_change
+        promised += weight / 6 * self.step_norm**3
         return NAN if self.within_rounding or promised == 0 else self.change / promised
 
     def refusal(self) -> str:
@@ -69,7 +72,7 @@ class Trial:
             return "loss not finite"
         return "loss rose" if self.change > 0 and not self.within_rounding else ""
 
-    def record(self, *, model: str, learning_rate: float, momentum: float, rejected: int, why: str) -> Step:
+    def record(self, *, model: str, weight: float, rejected: int, why: str) -> Step:
         """The trial as the record of a step taken, after so many rejected ones, the last for the reason `why`."""
         step = self.step_norm
         lengths = self.gradient_norm * step
@@ -81,29 +84,29 @@ class Trial:
             loss_after=self.loss_after,
             predicted_change=self.predicted_change,
             predicted_change_damped=self.predicted_change_damped,
-            reduction_ratio=self.ratio(model),
-            damping=self.damping,
-            learning_rate=learning_rate,
-            momentum=momentum,
+            reduction_ratio=self.ratio(model, weight),
+            damping=solution.damping if self.bend == self.bend else NAN,
+            learning_rate=self.way.learning_rate,
+            momentum=self.way.momentum,
             step_norm=step,
             step_norm_curvature=math.sqrt(self.bend) if self.bend >= 0 else NAN,
             gradient_norm=self.gradient_norm,
             angle=NAN if math.isnan(cosine) else math.degrees(math.acos(max(-1.0, min(1.0, cosine)))),
             curvature_along_step=self.bend / step**2 if step > 0 else NAN,
-            solver_iterations=NAN if solution is None else solution.iterations,
+            solver_iterations=solution.iterations,
             solver_residual=relative,
             rejected_trials=rejected,
-            solver="" if solution is None else solution.reason,
+            solver=solution.reason,
             outcome=f"accepted after: {why}" if rejected else "accepted",
         )
 
 
-def attempt(point: Point, delta: Tensor, product: Tensor | None, damping: float, solution: Solution | None) -> Trial:
-    """Look at θ + δ. `product` is Bδ, or None for a method without a matrix. One host read."""
-    after = point.objective.at(point.theta + delta, point.watch)
+def attempt(point: Point, delta: Tensor, product: Tensor | None, solution: Solution, way: Way) -> Trial:
+    """Look at θ + δ, unless a search has looked there. `product` is Bδ, or None for a method without a matrix. One host
+    read."""
+    after = way.after or point.objective.at(point.theta + delta, point.watch)
     gradient = point.gradient
-    residual = None if solution is None else solution.residual
-    failed = None if solution is None else solution.failed
+    residual, failed = solution.residual, solution.failed
     none = torch.full_like(point.value, torch.nan)
     numbers = (
         point.value,
@@ -120,7 +123,7 @@ def attempt(point: Point, delta: Tensor, product: Tensor | None, damping: float,
         after=after,
         delta=delta,
         solution=solution,
-        damping=damping,
+        way=way,
         loss_before=before,
         loss_after=value,
         slope=slope,

@@ -78,7 +78,7 @@ class SpectrumProbe:
         """The spectra at that point."""
         began = perf_counter()
         part: Any = optimizer.curvature
-        kinds: list[type[Curvature]] = [Hessian] if part.matrix is Hessian else [part.matrix, Hessian]
+        kinds: list[type[Curvature]] = [Hessian] if part.kind is Hessian else [part.kind, Hessian]
         try:
             return [Spectrum(step, kind.name, self._eigenvalues(point, kind), damping) for kind in kinds]
         finally:  # what fails is paid for too, and has had its turn

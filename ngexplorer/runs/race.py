@@ -65,7 +65,7 @@ class Run:
             return
         try:
             began = perf_counter()
-            stepper = self._optimizer.start(self.objective)
+            stepper = self._optimizer.start(self.objective, seed=self.history.seed)
             loss = float(stepper.point.value)
             self.seconds += perf_counter() - began
             if not math.isfinite(loss):

@@ -1,0 +1,67 @@
+"""What a run remembers of its earlier steps."""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ngexplorer.curvature.kfac import Factors, Inverse
+from ngexplorer.optimizers import parts
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What running averages and momentum remember of earlier steps. A record, so that a step which leads nowhere leaves
+    the one before it as it was; tensors are (P,)."""
+
+    count: int = 0
+    """Steps begun, this one included"""
+    average: Tensor
+    """m ← β₁m + (1 − β₁)g"""
+    square: Tensor
+    """v ← β₂v + (1 − β₂)g², or the sum of g²"""
+    velocity: Tensor
+    """The last step taken; with Nesterov's momentum v ← μv + αd"""
+    direction: Tensor | None = None
+    """The last direction, where a solver starts from it"""
+    pairs: tuple[tuple[Tensor, Tensor], ...] = ()
+    """L-BFGS's steps s and gradient changes y, the oldest first"""
+    gradient: Tensor | None = None
+    """The gradient before the last step, where y is made of it"""
+    factors: tuple[Factors, ...] = ()
+    """K-FAC's running averages"""
+    inverses: tuple[Inverse, ...] = ()
+    inverted_at: int = 0
+    """The count at which the inverses were computed"""
+    mean: Tensor | None = None
+    """The average of the iterates"""
+    averaged: int = 0
+    """Over how many iterates"""
+
+    @classmethod
+    def empty(cls, theta: Tensor) -> Memory:
+        zero = torch.zeros_like(theta)
+        return cls(average=zero, square=zero, velocity=zero)
+
+    def seen(self, gradient: Tensor, curvature: parts.Curvature, momentum: parts.Momentum) -> Memory:
+        """With one more gradient in the averages that are kept."""
+        average, square = self.average, self.square
+        if isinstance(momentum, parts.GradientAverage):
+            average = momentum.decay * average + (1 - momentum.decay) * gradient
+        if isinstance(curvature, parts.DiagonalEmpiricalFisher):
+            if curvature.accumulation == "sum":
+                square = square + gradient.square()
+            else:
+                square = curvature.decay * square + (1 - curvature.decay) * gradient.square()
+        return msgspec.structs.replace(self, count=self.count + 1, average=average, square=square)
+
+    def moved(self, delta: Tensor, theta: Tensor, averaging: parts.Averaging) -> Memory:
+        """After a step to θ: in the average of the iterates."""
+        mean, averaged = self.mean, self.averaged
+        if isinstance(averaging, parts.Polyak) and self.count > averaging.start:
+            averaged += 1
+            mean = theta if mean is None else mean + (theta - mean) / averaged
+        elif isinstance(averaging, parts.Exponential):
+            averaged += 1
+            mean = theta if mean is None else averaging.decay * mean + (1 - averaging.decay) * theta
+        return msgspec.structs.replace(self, mean=mean, averaged=averaged)

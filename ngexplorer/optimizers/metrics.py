@@ -1,0 +1,170 @@
+"""Metrics: what the gradient is measured with at one point, from the curvature part and what is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from torch import Tensor
+
+from ngexplorer.cancellation import Cancel
+from ngexplorer.curvature import KFAC, Curvature, Fisher
+from ngexplorer.curvature.kfac import Factors
+from ngexplorer.objectives import Point
+from ngexplorer.optimizers import parts
+from ngexplorer.optimizers.memory import Memory
+from ngexplorer.optimizers.solvers.conjugate_gradient import by_conjugate_gradient
+from ngexplorer.optimizers.solvers.dense import by_cholesky, by_eigenpairs
+from ngexplorer.optimizers.solvers.sample_space import by_sample_space, serves
+from ngexplorer.optimizers.solvers.solution import Solution
+from ngexplorer.optimizers.solvers.subproblem import in_ball, steihaug, with_cube
+from ngexplorer.settings import SettingError
+
+
+class Metric:
+    """B at one point: d with (B + λI) d = −g."""
+
+    matrix: Curvature | None = None
+    """B as a matrix, where there is one that can be multiplied with"""
+    modelled = True
+    """Whether the quadratic model with this B says anything about h"""
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        """The direction. Raises IndefiniteError where B + λI is not positive definite and that is known here."""
+        raise NotImplementedError
+
+
+class Plain(Metric):
+    """B = I: steepest descent."""
+
+    modelled = False
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        return Solution(-gradient, 0.0, "")
+
+
+class Diagonal(Metric):
+    """B = v^ξ + ε."""
+
+    modelled = False
+
+    def __init__(self, part: parts.DiagonalEmpiricalFisher, memory: Memory) -> None:
+        square = memory.square
+        if part.accumulation == "average":
+            square = square / (1 - part.decay**memory.count)
+        self.scale = square**part.exponent + part.epsilon
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        return Solution(-gradient / self.scale, 0.0, "")
+
+
+class LimitedMemory(Metric):
+    """B⁻¹ by the two-loop recursion over the pairs (Nocedal 1980), from γI with γ = sᵀy/yᵀy of the last."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.pairs = memory.pairs
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        q = -gradient
+        shares = []
+        for s, y in reversed(self.pairs):
+            share = s.dot(q) / s.dot(y)
+            shares.append(share)
+            q = q - share * y
+        if self.pairs:
+            s, y = self.pairs[-1]
+            q = q * (s.dot(y) / y.dot(y))
+        for (s, y), share in zip(self.pairs, reversed(shares), strict=True):
+            q = q + (share - y.dot(q) / s.dot(y)) * s
+        return Solution(q, 0.0, f"two-loop recursion, {len(self.pairs)} pairs")
+
+    @staticmethod
+    def remembered(part: parts.LimitedMemory, memory: Memory, s: Tensor, y: Tensor) -> Memory:
+        """With one more pair, the oldest dropped; one without enough curvature is left out."""
+        if not float(s.dot(y)) > part.least:
+            return memory
+        return msgspec.structs.replace(memory, pairs=(*memory.pairs, (s, y))[-part.pairs :])
+
+
+class Solved(Metric):
+    """A curvature matrix and a way to solve with it."""
+
+    def __init__(
+        self, matrix: Curvature, solver: parts.Solver, memory: Memory, loss: Callable[[Tensor], float]
+    ) -> None:
+        self.matrix: Curvature = matrix
+        self.solver, self.memory, self.loss = solver, memory, loss
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        matrix = self.matrix
+        plain = gradient is matrix.point.gradient
+        solver = _chosen(matrix, damping, plain) if isinstance(self.solver, parts.Auto) else self.solver
+        match solver:
+            case parts.Cholesky():
+                return by_cholesky(matrix, gradient, damping)
+            case parts.Eigendecomposition():
+                return by_eigenpairs(matrix, gradient, damping, solver.eigenvalues)
+            case parts.SampleSpace():
+                if not (serves(matrix, damping) and plain):
+                    raise SettingError(
+                        "solver",
+                        f"sample space serves for the gradient with a Fisher or Gauss-Newton matrix, damping > 0 and "
+                        f"fewer cases × outputs than parameters; here are {matrix.title}, damping {damping:g}, "
+                        f"{matrix.point.outputs.numel()} and {matrix.shape[0]}",
+                    )
+                return by_sample_space(matrix, damping)
+            case _:
+                assert isinstance(solver, parts.ConjugateGradient)
+                start = self.memory.direction
+                return by_conjugate_gradient(matrix, gradient, damping, solver, start, self.loss, cancel)
+
+    def within(self, gradient: Tensor, radius: float, cancel: Cancel) -> Solution:
+        """The minimizer of the model in a ball."""
+        if isinstance(self.solver, parts.ConjugateGradient) or self.matrix.shape[0] > parts.Auto.largest_dense:
+            most = self.solver.iterations if isinstance(self.solver, parts.ConjugateGradient) else 250
+            return steihaug(self.matrix, gradient, radius, most, cancel)
+        return in_ball(self.matrix, gradient, radius)
+
+    def cubic(self, gradient: Tensor, weight: float) -> Solution:
+        """The minimizer of the model with M/6 ‖δ‖³."""
+        return with_cube(self.matrix, gradient, weight)
+
+
+def _chosen(matrix: Curvature, damping: float, plain: bool) -> parts.Solver:
+    """The cheapest solver that is exact; conjugate gradient where none is cheap."""
+    largest = parts.Auto.largest_dense if matrix.objective.structured else parts.Auto.largest_by_products
+    rows = matrix.point.outputs.numel()
+    if plain and serves(matrix, damping) and (rows < matrix.shape[0] // 2 or matrix.shape[0] > largest):
+        return parts.SampleSpace() if rows <= parts.Auto.largest_dense else parts.ConjugateGradient()
+    return parts.Cholesky() if matrix.shape[0] <= largest else parts.ConjugateGradient()
+
+
+class Kronecker(Metric):
+    """K-FAC or EKFAC with running averages of its factors, and inverses that serve for some steps."""
+
+    def __init__(self, part: parts.KFAC, point: Point, memory: Memory, seed: int) -> None:
+        self.part, self.memory = part, memory
+        fresh = part.kind(point.objective, point, part.labels, seed, sharing=part.sharing)
+        share = min(1 - 1 / memory.count, part.decay)
+        averages = memory.factors or tuple(fresh.factors)
+        factors = tuple(
+            Factors(new.layer, share * old.a + (1 - share) * new.a, share * old.g + (1 - share) * new.g)
+            for old, new in zip(averages, fresh.factors, strict=True)
+        )
+        self.kronecker: KFAC = fresh.with_factors(list(factors))
+        self.matrix: Curvature = Fisher(point.objective, point)
+        """For the model: the exact Fisher, as the Kronecker form only gives directions (Martens and Grosse 2015, §6.4)"""
+        stale = not memory.inverses or (memory.count - memory.inverted_at) >= part.refresh
+        self.memory = msgspec.structs.replace(
+            memory,
+            factors=factors,
+            inverses=() if stale else memory.inverses,
+            inverted_at=memory.count if stale else memory.inverted_at,
+        )
+
+    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
+        if isinstance(self.part, parts.EKFAC):
+            return Solution(-self.kronecker.solve(gradient, damping), damping, "Kronecker eigenbasis")
+        inverses = self.memory.inverses or tuple(self.kronecker.inverses(damping))
+        self.memory = msgspec.structs.replace(self.memory, inverses=inverses)
+        return Solution(-self.kronecker.solve_with(inverses, gradient), damping, "Kronecker factors")

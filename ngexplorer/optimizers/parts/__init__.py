@@ -1,0 +1,86 @@
+"""The parts an optimizer is composed of, as typed settings."""
+
+from ngexplorer.optimizers.parts.averaging import Averaging, Exponential, LastIterate, Polyak
+from ngexplorer.optimizers.parts.base import Part
+from ngexplorer.optimizers.parts.correction import Correction, Euler, Geodesic, Midpoint
+from ngexplorer.optimizers.parts.curvature import (
+    EKFAC,
+    KFAC,
+    Curvature,
+    DiagonalEmpiricalFisher,
+    EmpiricalFisher,
+    Fisher,
+    GaussNewton,
+    Hessian,
+    Identity,
+    LimitedMemory,
+    Matrix,
+    MonteCarloFisher,
+)
+from ngexplorer.optimizers.parts.damping import (
+    ConstantDamping,
+    Cubic,
+    Damping,
+    LevenbergMarquardt,
+    ScheduledDamping,
+    TrustRegion,
+    Undamped,
+)
+from ngexplorer.optimizers.parts.momentum import GradientAverage, HeavyBall, Momentum, Nesterov, NoMomentum
+from ngexplorer.optimizers.parts.solver import (
+    Auto,
+    Cholesky,
+    ConjugateGradient,
+    Eigendecomposition,
+    SampleSpace,
+    Solver,
+)
+from ngexplorer.optimizers.parts.step_rule import Armijo, Fixed, ModelMinimum, Schedule, StepRule, Wolfe
+
+__all__ = [
+    "EKFAC",
+    "KFAC",
+    "Armijo",
+    "Auto",
+    "Averaging",
+    "Cholesky",
+    "ConjugateGradient",
+    "ConstantDamping",
+    "Correction",
+    "Cubic",
+    "Curvature",
+    "Damping",
+    "DiagonalEmpiricalFisher",
+    "Eigendecomposition",
+    "EmpiricalFisher",
+    "Euler",
+    "Exponential",
+    "Fisher",
+    "Fixed",
+    "GaussNewton",
+    "Geodesic",
+    "GradientAverage",
+    "HeavyBall",
+    "Hessian",
+    "Identity",
+    "LastIterate",
+    "LevenbergMarquardt",
+    "LimitedMemory",
+    "Matrix",
+    "Midpoint",
+    "ModelMinimum",
+    "Momentum",
+    "MonteCarloFisher",
+    "Nesterov",
+    "NoMomentum",
+    "Part",
+    "Polyak",
+    "SampleSpace",
+    "Schedule",
+    "ScheduledDamping",
+    "Solver",
+    "StepRule",
+    "TrustRegion",
+    "Undamped",
+    "Wolfe",
+]

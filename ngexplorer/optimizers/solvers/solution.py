@@ -1,0 +1,37 @@
+"""What every solver returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Solution:
+    """d with (B + λI) d = −g + residual, (P,).
+
+    damping: the λ it was solved with; a trust region finds its own. residual: None where it is zero to rounding.
+    product: B d, where that does not follow from the equation; None: it does. failed: a scalar tensor that is not 0
+    where B + λI is not positive definite, read with the trial; None: it is. boundary: whether a trust region ended it.
+    lowest: λmin of B where the solver found it, or NaN.
+    """
+
+    direction: Tensor
+    damping: float
+    reason: str
+    residual: Tensor | None = None
+    product: Tensor | None = None
+    iterations: float = NAN
+    failed: Tensor | None = None
+    boundary: bool = False
+    lowest: float = NAN
+
+    def curved(self, gradient: Tensor) -> Tensor:
+        """B d: no product is spent where the equation gives it, −g − λd + residual."""
+        if self.product is not None:
+            return self.product
+        curved = -gradient - self.damping * self.direction
+        return curved if self.residual is None else curved + self.residual

@@ -1,0 +1,330 @@
+"""The stepper: one run of an optimizer on one objective, a step at a time."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ngexplorer.cancellation import UNWATCHED, Cancel, Cancelled, Watch, never
+from ngexplorer.curvature import IndefiniteError
+from ngexplorer.objectives import Point
+from ngexplorer.objectives.point import FORWARD
+from ngexplorer.optimizers import metrics, parts, step_rules
+from ngexplorer.optimizers.geodesic import christoffel
+from ngexplorer.optimizers.memory import Memory
+from ngexplorer.optimizers.optimizer import Optimizer
+from ngexplorer.optimizers.solvers import Solution
+from ngexplorer.optimizers.step import NO_STEP, Step
+from ngexplorer.optimizers.step_rules import Way
+from ngexplorer.optimizers.trial import Trial, attempt
+
+_Adaptive = parts.LevenbergMarquardt | parts.TrustRegion | parts.Cubic
+"""Damping rules that reject a trial and try again."""
+
+
+class Stepper:
+    """The state of one run: where it is, what damps it, and what momentum and running averages remember.
+
+    A step changes nothing here until it has a point to go to, so a cancelled or failed one leaves all as it was.
+    """
+
+    def __init__(self, optimizer: Optimizer, point: Point, seed: int = 0) -> None:
+        self.optimizer = optimizer
+        self.point = point
+        self.seed = seed
+        self.control = _initial(optimizer.damping)
+        """What the damping rule adapts: λ, a trust region's radius Δ, or the cube's weight M"""
+        self._memory = Memory.empty(point.theta)
+        self._beside = 0.0
+
+    @property
+    def damping(self) -> float:
+        """λ of the next step; of rules that find it anew at each, what they adapt."""
+        return self.control
+
+    @property
+    def result(self) -> Point:
+        """The point that counts: the average of the iterates where they are averaged, else where the run is."""
+        mean = self._memory.mean
+        return self.point if mean is None else self.point.objective.at(mean)
+
+    def edit(self, path: str, value: Any) -> None:
+        """Change one setting from the next step on; editing the damping sets λ itself. Raises SettingError."""
+        self.optimizer = self.optimizer.changed(path, value)
+        if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
+            self.control = _initial(self.optimizer.damping)
+
+    def step(self, cancel: Cancel = never) -> Step:
+        """Take one step. Where the run has diverged, the record's `loss_after` is not finite and the point stays.
+
+        Raises Cancelled where `cancel` said so, and IndefiniteError where B + λI is not positive definite and
+        the damping rule has no remedy.
+        """
+        began, point, work = perf_counter(), self.point, self.point.work
+        before = point.mark()
+        point.watch = Watch(cancel)
+        self._beside = 0.0
+        try:
+            record = self._step(cancel)
+        except Cancelled:
+            # Forget what was computed in vain, so that the step taken later costs and counts the same.
+            point.restore(before)
+            raise
+        finally:
+            point.watch = UNWATCHED
+        trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
+        spent = point.work - work + trials + self._beside
+        return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
+
+    def _step(self, cancel: Cancel) -> Step:
+        """Solve and try; a rule that adapts its damping may reject, and then it is tried again with more."""
+        optimizer, point = self.optimizer, self.point
+        memory = self._seen()
+        metric = self._metric(point, memory)
+        rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
+        drive = self._drive(memory)
+        control, why, lowest = self._scheduled(memory), "", math.nan
+        for rejected in range(1 + (rule.trials if rule else 0)):
+            if cancel():
+                raise Cancelled
+            if rejected and rule:
+                control = _retried(rule, control)
+            try:
+                solution = self._solve(metric, drive, control, cancel)
+                trial = self._try(metric, solution, drive, memory, cancel)
+                if not trial.definite and metric.matrix is not None:
+                    raise metric.matrix.indefinite(solution.damping)
+            except IndefiniteError as error:
+                if rule is None:
+                    raise
+                why, lowest = "not positive definite", error.lowest_eigenvalue
+                continue
+            why_now = self._refusal(trial, control)
+            if not why_now:
+                if not math.isnan(solution.lowest):
+                    lowest = solution.lowest
+                record = self._accept(trial, metric, memory, rejected, why)
+                if rule:
+                    self.control = _adapted(rule, control, record.reduction_ratio, solution, memory.count)
+                return msgspec.structs.replace(record, lowest_eigenvalue=lowest)
+            why = why_now
+        self.control = control
+        self._memory = msgspec.structs.replace(self._memory, pairs=(), gradient=None)
+        loss = float(point.value)
+        return Step(
+            loss_before=loss,
+            loss_after=loss,
+            damping=control if isinstance(rule, parts.LevenbergMarquardt) else math.nan,
+            gradient_norm=float(torch.linalg.vector_norm(point.gradient)),
+            lowest_eigenvalue=lowest,
+            rejected_trials=rejected + 1,
+            outcome=f"{NO_STEP}: {why}",
+        )
+
+    # What a step is made of.
+
+    def _seen(self) -> Memory:
+        """The memory with the gradient here in it."""
+        part, gradient, before = self.optimizer.curvature, self.point.gradient, self._memory
+        memory = before.seen(gradient, part, self.optimizer.momentum)
+        if isinstance(part, parts.LimitedMemory) and before.gradient is not None:
+            change = gradient - before.gradient
+            memory = metrics.LimitedMemory.remembered(part, memory, before.velocity, change)
+        return memory
+
+    def _metric(self, point: Point, memory: Memory) -> metrics.Metric:
+        part = self.optimizer.curvature
+        seed = self.seed * 1_000_003 + memory.count
+        match part:
+            case parts.Identity():
+                return metrics.Plain()
+            case parts.DiagonalEmpiricalFisher():
+                return metrics.Diagonal(part, memory)
+            case parts.LimitedMemory():
+                return metrics.LimitedMemory(memory)
+            case parts.KFAC():
+                return metrics.Kronecker(part, point, memory, seed)
+            case _:
+                return metrics.Solved(part.at(point, seed), self.optimizer.solver, memory, self._loss_at)
+
+    def _loss_at(self, delta: Tensor) -> float:
+        """h(θ + δ), for a solver that looks at the loss."""
+        self._beside += FORWARD
+        return float(self.point.objective.at(self.point.theta + delta, self.point.watch).value)
+
+    def _scheduled(self, memory: Memory) -> float:
+        """What damps this step before any trial."""
+        rule = self.optimizer.damping
+        if isinstance(rule, parts.ScheduledDamping):
+            return max(rule.initial * rule.factor ** (memory.count - 1), rule.floor)
+        return self.control
+
+    def _drive(self, memory: Memory) -> Tensor:
+        """What the metric is applied to: the gradient, or its bias-corrected running average."""
+        momentum = self.optimizer.momentum
+        if isinstance(momentum, parts.GradientAverage):
+            return memory.average / (1 - momentum.decay**memory.count)
+        return self.point.gradient
+
+    def _solve(self, metric: metrics.Metric, drive: Tensor, control: float, cancel: Cancel) -> Solution:
+        rule = self.optimizer.damping
+        if isinstance(metric, metrics.Solved):
+            if isinstance(rule, parts.TrustRegion):
+                return metric.within(drive, control, cancel)
+            if isinstance(rule, parts.Cubic):
+                return metric.cubic(drive, control)
+        return metric.solve(drive, control, cancel)
+
+    def _rate(self, memory: Memory) -> float:
+        """The learning rate of this step."""
+        rule, rate = self.optimizer.step, self.optimizer.learning_rate
+        return rate * rule.factor(memory.count - 1) if isinstance(rule, parts.Schedule) else rate
+
+    def _try(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Trial:
+        """Go along the direction as the step rule says, and look."""
+        way = self._way(metric, solution, drive, memory, cancel)
+        delta, product = way.delta, way.product
+        correction = self.optimizer.correction
+        if isinstance(correction, parts.Geodesic):
+            delta, product = self._bent(metric, solution, delta, cancel), None
+        elif isinstance(correction, parts.Midpoint):
+            delta, product = self._from_the_middle(solution, delta, memory, cancel), None
+        if product is None:
+            product = self._product(metric, solution, drive, way, delta)
+        self._beside += way.looks * FORWARD + way.gradients
+        return attempt(self.point, delta, product, solution, way)
+
+    def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
+        optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
+        rule, momentum = optimizer.step, optimizer.momentum
+        if isinstance(rule, parts.Armijo):
+            return step_rules.armijo(self.point, direction, rate, rule, cancel)
+        if isinstance(rule, parts.Wolfe):
+            return step_rules.wolfe(self.point, direction, rate, rule, cancel)
+        carried = isinstance(momentum, parts.HeavyBall) and memory.count > 1
+        if isinstance(rule, parts.ModelMinimum):
+            assert metric.matrix is not None
+            before = memory.velocity if carried else None
+            return step_rules.model_minimum(metric.matrix, drive, direction, before, solution.damping)
+        delta = rate * direction
+        if isinstance(momentum, parts.HeavyBall):
+            return Way(delta + momentum.coefficient * memory.velocity, rate, momentum.coefficient)
+        if isinstance(momentum, parts.Nesterov):
+            mu = momentum.coefficient
+            return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
+        return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
+
+    def _product(
+        self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
+    ) -> Tensor | None:
+        """Bδ for the quadratic model: from the system that d solves where δ is a multiple of d, else one product."""
+        if not metric.modelled:
+            return None
+        plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
+        plain = plain and isinstance(self.optimizer.correction, parts.Euler)
+        if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
+            return way.learning_rate * solution.curved(drive) if plain else None
+        return metric.matrix @ delta
+
+    def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
+        """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
+        has made the step, and the series says nothing (Transtrum and Sethna 2012)."""
+        force = christoffel(self.point, delta)
+        self._beside += 8 / 3
+        back = metric.solve(force, solution.damping, cancel).direction  # −δ₂
+        short, long = torch.stack((back.dot(back), delta.dot(delta))).tolist()
+        return delta + 0.5 * back if short <= long else delta
+
+    def _from_the_middle(self, solution: Solution, delta: Tensor, memory: Memory, cancel: Cancel) -> Tensor:
+        """The whole step with the gradient and metric of the point half a step ahead."""
+        middle = self.point.objective.at(self.point.theta + 0.5 * delta, self.point.watch)
+        found = self._metric(middle, memory).solve(middle.gradient, solution.damping, cancel)
+        self._beside += middle.work
+        return self._rate(memory) * found.direction
+
+    # Judging and going.
+
+    def _refusal(self, trial: Trial, control: float) -> str:
+        """Why a trial is rejected; empty if it is not."""
+        rule, search = self.optimizer.damping, isinstance(self.optimizer.step, parts.Armijo | parts.Wolfe)
+        if isinstance(rule, parts.LevenbergMarquardt):
+            return trial.refusal()
+        if isinstance(rule, parts.TrustRegion | parts.Cubic):
+            if not math.isfinite(trial.loss_after):
+                return "loss not finite"
+            weight = control if isinstance(rule, parts.Cubic) else 0.0
+            return "" if trial.within_rounding or trial.ratio("undamped", weight) > rule.accept else "ρ too low"
+        return "no decrease along the direction" if search and trial.refusal() else ""
+
+    def _accept(self, trial: Trial, metric: metrics.Metric, memory: Memory, rejected: int, why: str) -> Step:
+        """Go to the trial's point if its loss is finite, and write the record."""
+        rule = self.optimizer.damping
+        record = trial.record(
+            model=rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped",
+            weight=self.control if isinstance(rule, parts.Cubic) else 0.0,
+            rejected=rejected,
+            why=why,
+        )
+        if not math.isfinite(trial.loss_after):
+            return record
+        if isinstance(metric, metrics.Kronecker):
+            memory = metric.memory
+        delta, momentum = trial.delta, self.optimizer.momentum
+        velocity = delta
+        if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀
+            velocity = (delta + momentum.coefficient * memory.velocity) / (1 + momentum.coefficient)
+        direction = trial.solution.direction if _warm(self.optimizer) else None
+        gradient = self.point.gradient if isinstance(self.optimizer.curvature, parts.LimitedMemory) else None
+        memory = msgspec.structs.replace(memory, velocity=velocity, direction=direction, gradient=gradient)
+        self.point = trial.after
+        self._memory = memory.moved(delta, trial.after.theta, self.optimizer.averaging)
+        return record
+
+
+def _warm(optimizer: Optimizer) -> bool:
+    solver = optimizer.solver
+    return isinstance(solver, parts.ConjugateGradient) and solver.warm_start > 0
+
+
+def _initial(rule: parts.Damping) -> float:
+    """What the rule adapts, before the first step."""
+    match rule:
+        case parts.LevenbergMarquardt() | parts.ScheduledDamping():
+            return rule.initial
+        case parts.ConstantDamping():
+            return rule.value
+        case parts.TrustRegion():
+            return rule.radius
+        case parts.Cubic():
+            return rule.weight
+        case _:
+            return 0.0
+
+
+def _retried(rule: _Adaptive, control: float) -> float:
+    """More damping after a rejected trial."""
+    match rule:
+        case parts.LevenbergMarquardt():
+            return min(control * rule.retry, rule.ceiling)
+        case parts.TrustRegion():
+            return control / 4
+        case _:
+            return 2 * control
+
+
+def _adapted(rule: _Adaptive, control: float, ratio: float, solution: Solution, count: int) -> float:
+    """The damping of the next step after one with reduction ratio ρ."""
+    match rule:
+        case parts.LevenbergMarquardt():
+            return rule.adapted(control, ratio) if count % rule.every == 0 else control
+        case parts.TrustRegion():
+            if ratio < 0.25:
+                return control / 4
+            return min(2 * control, rule.largest) if ratio > 0.75 and solution.boundary else control
+        case _:
+            return max(control / 2, rule.floor) if ratio > 0.9 else control
