@@ -13,9 +13,10 @@ from ngexplorer.settings import SettingError, convert, unknown_name
 _LM = parts.LevenbergMarquardt()
 _FISHER = parts.Fisher()
 _FLOW = {"learning_rate": 0.1, "curvature": _FISHER, "damping": parts.ConstantDamping(value=1e-3)}
-# K-FAC: λ₀ = 150, changed by (19/20)⁵ every 5 steps; inverses serve 20 steps; α and μ minimize the exact model.
+# On the whole data λ may follow ρ at every step; Martens and Grosse (2015), on mini-batches, begin at 150 and change it
+# by (19/20)⁵ every 5 steps. α and μ minimize the exact model.
 _KRONECKER = {
-    "damping": parts.LevenbergMarquardt(initial=150.0, factor=0.95**5, every=5),
+    "damping": _LM,
     "step": parts.ModelMinimum(),
     "momentum": parts.HeavyBall(),
 }
@@ -87,8 +88,8 @@ _RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "natural-gradient-geodesic": ("Natural gradient, geodesic", _FLOW | {"correction": parts.Geodesic()}),
     "natural-gradient-midpoint": ("Natural gradient, midpoint", _FLOW | {"correction": parts.Midpoint()}),
-    "kfac": ("K-FAC", {"curvature": parts.KFAC(refresh=20)} | _KRONECKER),
-    "ekfac": ("EKFAC", {"curvature": parts.EKFAC(refresh=20)} | _KRONECKER),
+    "kfac": ("K-FAC", {"curvature": parts.KFAC(refresh=5)} | _KRONECKER),
+    "ekfac": ("EKFAC", {"curvature": parts.EKFAC()} | _KRONECKER),
 }
 
 RECIPES: dict[str, Optimizer] = {name: Optimizer(name=name, **settings) for name, (_, settings) in _RECIPES.items()}

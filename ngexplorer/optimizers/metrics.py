@@ -153,7 +153,7 @@ class Kronecker(Metric):
         )
         self.kronecker: KFAC = fresh.with_factors(list(factors))
         self.matrix: Curvature = Fisher(point.objective, point)
-        """For the model: the exact Fisher, as the Kronecker form only gives directions (Martens and Grosse 2015, §6.4)"""
+        """For the model: the exact Fisher, as the Kronecker form gives directions (Martens and Grosse 2015, §6.4)"""
         stale = not memory.inverses or (memory.count - memory.inverted_at) >= part.refresh
         self.memory = msgspec.structs.replace(
             memory,

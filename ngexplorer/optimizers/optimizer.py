@@ -44,7 +44,7 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if not self.second_order and not isinstance(self.damping, parts.Undamped):
             found.append(("damping", f"{title} has no matrix to damp; only 'none' goes with it"))
         if not solved and not isinstance(self.solver, parts.Auto):
-            found.append(("solver", f"{title} brings its own; only 'auto' goes with it"))
+            found.append(("solver", f"{title} needs none; only 'auto' goes with it"))
         if not solved and isinstance(self.damping, parts.TrustRegion | parts.Cubic):
             found.append(("damping", f"{self.damping.title} needs a matrix that can be decomposed; {title} is none"))
         if isinstance(self.step, parts.ModelMinimum) and not self.second_order:

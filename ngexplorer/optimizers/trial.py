@@ -61,7 +61,8 @@ class Trial:
         """ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0)) with that model ('undamped' or 'damped'), with M/6 ‖δ‖³ of a cube's
         weight in it; NaN within rounding."""
         promised = self.predicted_change_damped if model == "damped" else self.predicted_change
-        promised += weight / 6 * self.step_norm**3
+        if weight:
+            promised += weight / 6 * self.step_norm**3
         return NAN if self.within_rounding or promised == 0 else self.change / promised
 
     def refusal(self) -> str:

@@ -46,7 +46,7 @@ def test_the_record_is_what_dense_algebra_gives(optimizer, mlp, objective_of):
         point = stepper.point
         step = stepper.step()
         delta, gradient = stepper.point.theta - point.theta, point.gradient
-        matrix = optimizer.curvature.matrix(point.objective, point).dense()
+        matrix = optimizer.curvature.at(point, 0).dense()
         slope, bend, square = (float(x) for x in (gradient @ delta, delta @ matrix @ delta, delta @ delta))
         cosine = -slope / math.sqrt(square * float(gradient @ gradient))
         model = slope + 0.5 * bend
@@ -76,7 +76,7 @@ def test_the_residual_recorded_is_that_of_the_system(mlp, objective_of):
     point = stepper.point
     step = stepper.step()
     delta, gradient = stepper.point.theta - point.theta, point.gradient
-    matrix = stepper.optimizer.curvature.matrix(point.objective, point).dense()
+    matrix = stepper.optimizer.curvature.at(point, 0).dense()
     residual = matrix @ delta + step.damping * delta + gradient
     norm = torch.linalg.vector_norm
     assert step.solver_residual == pytest.approx(float(norm(residual) / norm(gradient)), rel=1e-6)
@@ -95,7 +95,7 @@ def test_the_curvature_along_the_step_lies_between_the_extreme_eigenvalues(mlp, 
     objective = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=20)
     stepper = make("newton", damping={"initial": 3.0}).start(objective)
     for _ in range(5):
-        eigenvalues = stepper.optimizer.curvature.matrix(stepper.point.objective, stepper.point).eigenvalues()
+        eigenvalues = stepper.optimizer.curvature.at(stepper.point, 0).eigenvalues()
         assert eigenvalues[0] <= stepper.step().curvature_along_step <= eigenvalues[-1]
 
 

@@ -10,7 +10,15 @@ from ngexplorer.cancellation import Cancelled, never
 from ngexplorer.curvature import Fisher, GaussNewton, IndefiniteError
 from ngexplorer.objectives.losses import SoftmaxCrossEntropy, SquaredError
 from ngexplorer.optimizers import make, parts
-from ngexplorer.optimizers.solvers import solve
+from ngexplorer.optimizers.memory import Memory
+from ngexplorer.optimizers.metrics import Solved
+
+
+def solve(matrix, gradient, damping, solver, cancel):
+    """The direction, with nothing remembered."""
+    memory = Memory.empty(gradient)
+    return Solved(matrix, solver, memory, lambda delta: float("nan")).solve(gradient, damping, cancel)
+
 
 TIGHT = parts.ConjugateGradient(tolerance=1e-12, iterations=1000)
 

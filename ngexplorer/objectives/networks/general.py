@@ -233,7 +233,12 @@ def _affine_layers(network: GeneralNetwork) -> list[tuple[Affine, nn.Module]]:
         if not own:
             continue
         plain = type(module) is nn.Linear or (type(module) is nn.Conv2d and is_plain(module))
-        if not plain or own[0] not in starts or (module.bias is not None and own[-1] not in starts):
+        if plain and any(name not in starts for name in own):
+            raise ValueError(
+                f"model: layer '{name}' shares or freezes its parameters; Linear and Conv2d layers with their own are "
+                "accepted here"
+            )
+        if not plain:
             kind = type(module).__name__
             raise ValueError(f"model: '{name}' is a {kind} with parameters; Linear and Conv2d layers are accepted here")
         weight, bias = own[0], own[1] if len(own) == 2 else None
