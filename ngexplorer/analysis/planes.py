@@ -77,10 +77,11 @@ def _completed(axis: Array, before: list[Array]) -> Array:
     raise ValueError("a plane needs at least two parameters")
 
 
-def window_around(points: Array, aspect: float, margin: float) -> Window:
-    """The smallest window of width = aspect · height that holds the points (T, 2) with that share of room around."""
+def window_around(points: Array, aspect: float, margin: float, least: float = 1e-6) -> Window:
+    """The smallest window of width = aspect · height that holds the points (T, 2) with that share of room around, and
+    reaches `least` from its centre at least."""
     low, high = points.min(0), points.max(0)
-    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6) * (1 + margin)
+    centre, half = (low + high) / 2, np.maximum((high - low) / 2, least) * (1 + margin)
     half = np.maximum(half, (half[1] * aspect, half[0] / aspect))
     left, right = float(centre[0] - half[0]), float(centre[0] + half[0])
     return (left, right, float(centre[1] - half[1]), float(centre[1] + half[1]))

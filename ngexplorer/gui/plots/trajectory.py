@@ -232,8 +232,10 @@ def _surfaces(
         return
     plane = planes.principal_plane(paths)
     coordinates = np.concatenate([plane.project(path)[0] for path in paths])
+    # While all stand where they started there is no length to go by but that of θ itself.
+    least = 1e-6 if np.ptp(coordinates, axis=0).any() else 0.1 * max(float(np.linalg.norm(plane.origin)), 1.0)
     yield from planes.surface(
-        objective, plane, planes.window_around(coordinates, aspect, margin=_BEYOND), cancel, sizes
+        objective, plane, planes.window_around(coordinates, aspect, _BEYOND, least), cancel, sizes
     )
 
 

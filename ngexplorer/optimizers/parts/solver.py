@@ -48,7 +48,7 @@ class ConjugateGradient(Part, frozen=True, kw_only=True, tag="conjugate-gradient
     iterations: Annotated[int, Meta(ge=1, le=100_000, description="Stop after so many at the latest")] = 250
     warm_start: Annotated[float, Meta(ge=0, le=1, description="Start at this share of the last direction")] = 0.0
     preconditioned: Annotated[
-        bool, Meta(description="Precondition by (diag F̄ + λ)^¾, F̄ the empirical Fisher (Martens 2010)")
+        bool, Meta(title="Precondition", description="By (diag F̄ + λ)^¾, F̄ the empirical Fisher (Martens 2010)")
     ] = False
     backtrack: Annotated[
         bool, Meta(description="Of snapshots along the way, take the last that beats the one after it in loss")
