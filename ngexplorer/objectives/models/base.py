@@ -48,4 +48,4 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class LandscapeModel(Model, frozen=True, kw_only=True, tag="landscape"):
     """The residual map that a landscape brings with it; it has no settings of its own."""
 
-    title: ClassVar[str] = "Its own residuals"
+    title: ClassVar[str] = "Its own network"
