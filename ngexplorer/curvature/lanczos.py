@@ -172,10 +172,13 @@ class _Lanczos:
             self._scale = torch.maximum(self._scale, torch.linalg.vector_norm(w))
             diagonal.append(q.dot(w))
             along.append(locked @ w)
-            for _ in range(2):  # twice is enough (Parlett 1980)
-                w = w - (known @ w) @ known
-                if len(locked):
-                    w = w - (locked @ w) @ locked
+            # The three-term recurrence, then what rounding leaves along the others: once is enough after that.
+            w = w - diagonal[-1] * q
+            if j:
+                w = w - beside[-1] * basis[j - 1]
+            w = w - (known @ w) @ known
+            if len(locked):
+                w = w - along[-1] @ locked
             beta = torch.linalg.vector_norm(w)
             beside.append(beta)
             last = j + 1 == limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -76,7 +77,7 @@ class LimitedMemory(Metric):
             q = q * (s.dot(y) / y.dot(y))
         for (s, y), share in zip(self.pairs, reversed(shares), strict=True):
             q = q + (share - y.dot(q) / s.dot(y)) * s
-        return Solution(q, 0.0, f"two-loop recursion, {len(self.pairs)} pairs")
+        return Solution(q, math.nan, f"two-loop recursion, {len(self.pairs)} pairs", product=-gradient)
 
     @staticmethod
     def remembered(part: parts.LimitedMemory, memory: Memory, s: Tensor, y: Tensor) -> Memory:
@@ -144,6 +145,7 @@ class Kronecker(Metric):
 
     def __init__(self, part: parts.KFAC, point: Point, memory: Memory, seed: int) -> None:
         self.part, self.memory = part, memory
+        self.solved_with: float | None = None
         fresh = part.kind(point.objective, point, part.labels, seed, sharing=part.sharing)
         share = min(1 - 1 / memory.count, part.decay)
         averages = memory.factors or tuple(fresh.factors)
@@ -165,6 +167,10 @@ class Kronecker(Metric):
     def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
         if isinstance(self.part, parts.EKFAC):
             return Solution(-self.kronecker.solve(gradient, damping), damping, "Kronecker eigenbasis")
-        inverses = self.memory.inverses or tuple(self.kronecker.inverses(damping))
-        self.memory = msgspec.structs.replace(self.memory, inverses=inverses)
+        inverses, at = self.memory.inverses, self.memory.inverted_at
+        retried = self.solved_with not in (None, damping)  # old inverses would give the rejected direction again
+        if retried or not inverses:
+            inverses, at = tuple(self.kronecker.inverses(damping)), self.memory.count
+        self.solved_with = damping
+        self.memory = msgspec.structs.replace(self.memory, inverses=inverses, inverted_at=at)
         return Solution(-self.kronecker.solve_with(inverses, gradient), damping, "Kronecker factors")

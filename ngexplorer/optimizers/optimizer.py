@@ -58,6 +58,15 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         carried = isinstance(self.momentum, parts.HeavyBall | parts.Nesterov)
         if searching and (carried or not isinstance(self.correction, parts.Euler)):
             found.append(("step", f"{self.step.title} goes along the direction alone, without momentum or correction"))
+        bounded = isinstance(self.damping, parts.TrustRegion | parts.Cubic)
+        if bounded and (carried or not isinstance(self.correction, parts.Euler)):
+            found.append(
+                ("damping", f"{self.damping.title} bounds the step, momentum or a correction would lengthen it")
+            )
+        if bounded and isinstance(self.step, parts.ModelMinimum):
+            found.append(("step", f"{self.damping.title} has found the model's minimum already"))
+        if isinstance(self.correction, parts.Midpoint) and not isinstance(self.momentum, parts.NoMomentum):
+            found.append(("correction", "the midpoint's step follows the flow from where it is, without momentum"))
         if isinstance(self.step, parts.ModelMinimum) and isinstance(self.momentum, parts.Nesterov):
             found.append(("momentum", "the minimum of the quadratic model has heavy-ball momentum or none"))
         return found

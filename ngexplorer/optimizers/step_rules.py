@@ -149,8 +149,12 @@ def model_minimum(matrix: Curvature, gradient: Tensor, direction: Tensor, before
     n = len(use)
     system = torch.tensor(read[: n * n], dtype=torch.float64, device="cpu").view(n, n)
     right = torch.tensor(read[n * n :], dtype=torch.float64, device="cpu")
-    # Where d and δ₀ are all but parallel the least of the equivalent answers is taken.
-    alpha, *rest = (-torch.linalg.pinv(system, hermitian=True) @ right).tolist()
+    # In units in which d and δ₀ bend alike, however long they are; where they are all but parallel the least of the
+    # equivalent answers is taken.
+    units = system.diagonal().abs().rsqrt()
+    units = torch.where(torch.isfinite(units), units, 1.0)
+    scaled = system * units[:, None] * units
+    alpha, *rest = (-units * (torch.linalg.pinv(scaled, hermitian=True) @ (units * right))).tolist()
     mu = rest[0] if rest else 0.0
     delta, product = alpha * direction, alpha * products[:, 0]
     if before is not None:

@@ -45,7 +45,7 @@ class Stepper:
     @property
     def damping(self) -> float:
         """λ of the next step; of rules that find it anew at each, what they adapt."""
-        return self.control
+        return self._scheduled(self._memory.count + 1)
 
     @property
     def result(self) -> Point:
@@ -76,7 +76,7 @@ class Stepper:
             point.restore(before)
             raise
         finally:
-            point.watch = UNWATCHED
+            point.watch = self.point.watch = UNWATCHED
         trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
         spent = point.work - work + trials + self._beside
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
@@ -88,7 +88,7 @@ class Stepper:
         metric = self._metric(point, memory)
         rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
         drive = self._drive(memory)
-        control, why, lowest = self._scheduled(memory), "", math.nan
+        control, why, lowest = self._scheduled(memory.count), "", math.nan
         for rejected in range(1 + (rule.trials if rule else 0)):
             if cancel():
                 raise Cancelled
@@ -108,13 +108,16 @@ class Stepper:
             if not why_now:
                 if not math.isnan(solution.lowest):
                     lowest = solution.lowest
-                record = self._accept(trial, metric, memory, rejected, why)
+                record = self._accept(trial, metric, memory, control, rejected, why)
                 if rule:
                     self.control = _adapted(rule, control, record.reduction_ratio, solution, memory.count)
-                return msgspec.structs.replace(record, lowest_eigenvalue=lowest)
+                outcome = record.outcome + _limit(rule, self.control)
+                return msgspec.structs.replace(record, lowest_eigenvalue=lowest, outcome=outcome)
             why = why_now
         self.control = control
-        self._memory = msgspec.structs.replace(self._memory, pairs=(), gradient=None)
+        # What is carried on from earlier steps may be what leads nowhere.
+        still = torch.zeros_like(point.theta)
+        self._memory = msgspec.structs.replace(self._memory, velocity=still, direction=None, pairs=(), gradient=None)
         loss = float(point.value)
         return Step(
             loss_before=loss,
@@ -123,7 +126,7 @@ class Stepper:
             gradient_norm=float(torch.linalg.vector_norm(point.gradient)),
             lowest_eigenvalue=lowest,
             rejected_trials=rejected + 1,
-            outcome=f"{NO_STEP}: {why}",
+            outcome=f"{NO_STEP}: {why}{_limit(rule, control)}",
         )
 
     # What a step is made of.
@@ -157,11 +160,11 @@ class Stepper:
         self._beside += FORWARD
         return float(self.point.objective.at(self.point.theta + delta, self.point.watch).value)
 
-    def _scheduled(self, memory: Memory) -> float:
-        """What damps this step before any trial."""
+    def _scheduled(self, count: int) -> float:
+        """What damps the step of that number, from 1, before any trial."""
         rule = self.optimizer.damping
         if isinstance(rule, parts.ScheduledDamping):
-            return max(rule.initial * rule.factor ** (memory.count - 1), rule.floor)
+            return max(rule.initial * rule.factor ** (count - 1), rule.floor)
         return self.control
 
     def _drive(self, memory: Memory) -> Tensor:
@@ -193,7 +196,7 @@ class Stepper:
         if isinstance(correction, parts.Geodesic):
             delta, product = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
-            delta, product = self._from_the_middle(solution, delta, memory, cancel), None
+            delta, product = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         if product is None:
             product = self._product(metric, solution, drive, way, delta)
         self._beside += way.looks * FORWARD + way.gradients
@@ -240,12 +243,17 @@ class Stepper:
         short, long = torch.stack((back.dot(back), delta.dot(delta))).tolist()
         return delta + 0.5 * back if short <= long else delta
 
-    def _from_the_middle(self, solution: Solution, delta: Tensor, memory: Memory, cancel: Cancel) -> Tensor:
+    def _from_the_middle(
+        self, solution: Solution, delta: Tensor, rate: float, memory: Memory, cancel: Cancel
+    ) -> Tensor:
         """The whole step with the gradient and metric of the point half a step ahead."""
         middle = self.point.objective.at(self.point.theta + 0.5 * delta, self.point.watch)
-        found = self._metric(middle, memory).solve(middle.gradient, solution.damping, cancel)
+        metric = self._metric(middle, memory)
+        found = metric.solve(middle.gradient, solution.damping, cancel)
+        if found.failed is not None and metric.matrix is not None and bool(found.failed):
+            raise metric.matrix.indefinite(solution.damping)
         self._beside += middle.work
-        return self._rate(memory) * found.direction
+        return rate * found.direction
 
     # Judging and going.
 
@@ -261,17 +269,19 @@ class Stepper:
             return "" if trial.within_rounding or trial.ratio("undamped", weight) > rule.accept else "ρ too low"
         return "no decrease along the direction" if search and trial.refusal() else ""
 
-    def _accept(self, trial: Trial, metric: metrics.Metric, memory: Memory, rejected: int, why: str) -> Step:
+    def _accept(
+        self, trial: Trial, metric: metrics.Metric, memory: Memory, control: float, rejected: int, why: str
+    ) -> Step:
         """Go to the trial's point if its loss is finite, and write the record."""
         rule = self.optimizer.damping
         record = trial.record(
             model=rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped",
-            weight=self.control if isinstance(rule, parts.Cubic) else 0.0,
+            weight=control if isinstance(rule, parts.Cubic) else 0.0,
             rejected=rejected,
             why=why,
         )
         if not math.isfinite(trial.loss_after):
-            return record
+            return msgspec.structs.replace(record, outcome="diverged: loss not finite")
         if isinstance(metric, metrics.Kronecker):
             memory = metric.memory
         delta, momentum = trial.delta, self.optimizer.momentum
@@ -315,6 +325,13 @@ def _retried(rule: _Adaptive, control: float) -> float:
             return control / 4
         case _:
             return 2 * control
+
+
+def _limit(rule: _Adaptive | None, control: float) -> str:
+    """What to say where λ has reached its floor or its ceiling."""
+    if not isinstance(rule, parts.LevenbergMarquardt) or rule.floor < control < rule.ceiling:
+        return ""
+    return "; λ at its floor" if control <= rule.floor else "; λ at its ceiling"
 
 
 def _adapted(rule: _Adaptive, control: float, ratio: float, solution: Solution, count: int) -> float:

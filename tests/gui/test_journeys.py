@@ -238,7 +238,7 @@ def test_rosenbrock_brings_its_model_and_loss_and_says_why_no_other_goes_with_it
     person = sit_at(two_moons())
     model, loss = (person.field(name).editor.choice for name in ("Model", "Loss"))
     person.chooses(person.field("Data").editor.choice, "Rosenbrock")
-    assert model.currentText() == "Its own residuals" and loss.currentText() == "Squared error"
+    assert model.currentText() == "Its own network" and loss.currentText() == "Squared error"
     for choice, illegal in ((model, "Multilayer perceptron"), (loss, "Softmax cross-entropy")):
         item = choice.model().item(choice.findText(illegal))
         assert not item.isEnabled() and "Rosenbrock" in item.toolTip()
@@ -247,7 +247,7 @@ def test_rosenbrock_brings_its_model_and_loss_and_says_why_no_other_goes_with_it
     assert person.session.race.runs[0].objective.parameters == 2
 
     person.chooses(person.field("Data").editor.choice, "Two moons")
-    assert model.currentText() != "Its own residuals"
+    assert model.currentText() != "Its own network"
     assert model.model().item(model.findText("Multilayer perceptron")).isEnabled()
     person.rests()
 

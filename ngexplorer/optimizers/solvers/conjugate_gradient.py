@@ -36,7 +36,8 @@ def by_conjugate_gradient(
     """
     run = _Run(matrix, gradient, damping, settings, start)
     if run.goal == 0:
-        return run.solution(0, "conjugate gradient: the gradient is zero")
+        zero = torch.zeros_like(gradient)
+        return Solution(zero, damping, "conjugate gradient: the gradient is zero", residual=gradient, iterations=0)
     for iteration in range(1, settings.iterations + 1):
         if cancel():
             raise Cancelled

@@ -11,7 +11,7 @@ from ngexplorer.curvature import Curvature
 from ngexplorer.optimizers.solvers.solution import Solution
 
 _RANK = 1e-10
-"""Eigenvalues below this share of the largest are zero to a pseudo-inverse."""
+"""Eigenvalues below this share of the largest are zero to a pseudo-inverse, or below P units of their last place."""
 
 
 def by_cholesky(matrix: Curvature, gradient: Tensor, damping: float) -> Solution:
@@ -36,7 +36,8 @@ def by_eigenpairs(
         scale = 1 / (curved + damping)
     elif how == "pseudo":
         curved = values
-        kept = values.abs() > _RANK * values.abs().max()
+        least = max(_RANK, len(values) * torch.finfo(values.dtype).eps)
+        kept = values.abs() > least * values.abs().max()
         scale = torch.where(kept, 1 / torch.where(kept, values + damping, 1.0), 0.0)
     else:
         curved = values

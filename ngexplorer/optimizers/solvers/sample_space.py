@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ngexplorer.curvature import Curvature, GaussNewton
+import torch
+
+from ngexplorer.curvature import Curvature, GaussNewton, IndefiniteError
 from ngexplorer.optimizers.solvers.solution import Solution
 
 
@@ -12,6 +14,10 @@ def serves(matrix: Curvature, damping: float) -> bool:
 
 
 def by_sample_space(matrix: Curvature, damping: float) -> Solution:
-    """(B + λI) d = −∇h for a Gauss-Newton or Fisher matrix."""
+    """(B + λI) d = −∇h for a Gauss-Newton or Fisher matrix. Raises IndefiniteError where λ is lost in rounding."""
     assert isinstance(matrix, GaussNewton)
-    return Solution(-matrix.solve_in_sample_space(damping), damping, "sample space")
+    try:
+        return Solution(-matrix.solve_in_sample_space(damping), damping, "sample space")
+    except torch.linalg.LinAlgError as error:
+        # B is positive semi-definite: its lowest eigenvalue is zero to rounding.
+        raise IndefiniteError(matrix.title, damping, -damping, exact=False) from error

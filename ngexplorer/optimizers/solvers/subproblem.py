@@ -23,8 +23,13 @@ _ITERATIONS = 200
 def in_ball(matrix: Curvature, gradient: Tensor, radius: float) -> Solution:
     """min gᵀδ + ½δᵀBδ over ‖δ‖ ≤ Δ, exactly, by the secular equation in the eigenbasis (Moré and Sorensen 1983)."""
     values, inside, vectors = _eigenbasis(matrix, gradient)
-    if values[0] > 0:
-        newton = -inside / values
+    # Directions that neither bend nor slope, to rounding, are left alone.
+    least = len(values) * torch.finfo(vectors.dtype).eps
+    idle = np.abs(values) <= least * np.abs(values).max()
+    if float(np.linalg.norm(inside[idle])) > least * float(np.linalg.norm(inside)):
+        idle = np.zeros_like(idle)
+    if bool((values[~idle] > 0).all()):
+        newton = np.where(idle, 0.0, -inside / np.where(idle, 1.0, values))
         if float(np.linalg.norm(newton)) <= radius:
             return _solution(vectors, newton, 0.0, values, "trust region: inside", boundary=False)
     shift, step = _on_sphere(values, inside, lambda lam: radius)
@@ -94,6 +99,9 @@ def steihaug(matrix: Curvature, gradient: Tensor, radius: float, iterations: int
     """Conjugate gradient until the residual is small, the boundary is crossed, or the curvature is negative (Steihaug
     1983); tolerance min(½, √‖g‖)‖g‖. ‖δ‖ grows with every iteration."""
     length = float(torch.linalg.vector_norm(gradient))
+    if length == 0:
+        zero = torch.zeros_like(gradient)
+        return _steihaug_solution(zero, zero, gradient, 0, "the gradient is zero", False, math.nan)
     tolerance = min(0.5, math.sqrt(length)) * length
     direction, product = torch.zeros_like(gradient), torch.zeros_like(gradient)
     residual, search = gradient.clone(), -gradient
@@ -110,22 +118,30 @@ def steihaug(matrix: Curvature, gradient: Tensor, radius: float, iterations: int
             lowest = bend / long
             way = _to_boundary(long, cross, norm, radius)
             return _steihaug_solution(
-                direction + way * search, product + way * curved, iteration, "negative curvature", True, lowest
+                direction + way * search,
+                product + way * curved,
+                gradient,
+                iteration,
+                "negative curvature",
+                True,
+                lowest,
             )
         rate = square / bend
         if norm + 2 * rate * cross + rate**2 * long >= radius**2:
             way = _to_boundary(long, cross, norm, radius)
             return _steihaug_solution(
-                direction + way * search, product + way * curved, iteration, "on the boundary", True, lowest
+                direction + way * search, product + way * curved, gradient, iteration, "on the boundary", True, lowest
             )
         direction, product = direction + rate * search, product + rate * curved
         residual = residual + rate * curved
         after = float(residual.dot(residual))
         if math.sqrt(after) < tolerance:
-            return _steihaug_solution(direction, product, iteration, "residual below the tolerance", False, lowest)
+            return _steihaug_solution(
+                direction, product, gradient, iteration, "residual below the tolerance", False, lowest
+            )
         search = after / square * search - residual
         square = after
-    return _steihaug_solution(direction, product, iterations, "iterations used up", False, lowest)
+    return _steihaug_solution(direction, product, gradient, iterations, "iterations used up", False, lowest)
 
 
 def _to_boundary(long: float, cross: float, norm: float, radius: float) -> float:
@@ -135,12 +151,14 @@ def _to_boundary(long: float, cross: float, norm: float, radius: float) -> float
 
 
 def _steihaug_solution(
-    direction: Tensor, product: Tensor, iterations: int, reason: str, boundary: bool, lowest: float
+    direction: Tensor, product: Tensor, gradient: Tensor, iterations: int, reason: str, boundary: bool, lowest: float
 ) -> Solution:
+    """On the boundary no λ makes the step solve a damped system."""
     return Solution(
         direction,
-        0.0,
+        math.nan if boundary else 0.0,
         f"Steihaug: {reason}",
+        residual=product + gradient,
         product=product,
         iterations=iterations,
         boundary=boundary,
