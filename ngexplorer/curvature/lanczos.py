@@ -178,7 +178,7 @@ class _Lanczos:
                 w = w - beside[-1] * basis[j - 1]
             w = w - (known @ w) @ known
             if len(locked):
-                w = w - along[-1] @ locked
+                w = w - (locked @ w) @ locked
             beta = torch.linalg.vector_norm(w)
             beside.append(beta)
             last = j + 1 == limit

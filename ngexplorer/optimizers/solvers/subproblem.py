@@ -32,14 +32,15 @@ def in_ball(matrix: Curvature, gradient: Tensor, radius: float) -> Solution:
         newton = np.where(idle, 0.0, -inside / np.where(idle, 1.0, values))
         if float(np.linalg.norm(newton)) <= radius:
             return _solution(vectors, newton, 0.0, values, "trust region: inside", boundary=False)
-    shift, step = _on_sphere(values, inside, lambda lam: radius)
+    shift, step = _on_sphere(values, inside, lambda lam: radius, float(np.linalg.norm(inside)) / radius)
     return _solution(vectors, step, shift, values, "trust region: on the boundary", boundary=True)
 
 
 def with_cube(matrix: Curvature, gradient: Tensor, weight: float) -> Solution:
     """min gᵀδ + ½δᵀBδ + M/6 ‖δ‖³: (B + λI)δ = −g with λ = ½M‖δ‖ and B + λI ⪰ 0 (Nesterov and Polyak 2006)."""
     values, inside, vectors = _eigenbasis(matrix, gradient)
-    shift, step = _on_sphere(values, inside, lambda lam: 2 * lam / weight)
+    enough = math.sqrt(0.5 * weight * float(np.linalg.norm(inside)))
+    shift, step = _on_sphere(values, inside, lambda lam: 2 * lam / weight, enough)
     return _solution(vectors, step, shift, values, "cubic", boundary=False)
 
 
@@ -50,11 +51,13 @@ def _eigenbasis(matrix: Curvature, gradient: Tensor) -> tuple[Array, Array, Tens
     return read[0], read[1], vectors
 
 
-def _on_sphere(values: Array, inside: Array, radius: Callable[[float], float]) -> tuple[float, Array]:
+@np.errstate(over="ignore")  # a step too long for a float is longer than any radius
+def _on_sphere(values: Array, inside: Array, radius: Callable[[float], float], enough: float) -> tuple[float, Array]:
     """λ ≥ max(0, −λmin) and p(λ) = −(Λ + λ)⁻¹Qᵀg with ‖p(λ)‖ = radius(λ), a function that does not fall with λ; in the
-    eigenbasis. In the hard case, where g has nothing along λmin's eigenvectors, one of those is added."""
+    eigenbasis. In the hard case, where g has nothing along λmin's eigenvectors, one of those is added.
+
+    enough: so much above max(0, −λmin), λ has ‖p(λ)‖ ≤ ‖g‖/enough ≤ radius(λ)."""
     least = max(0.0, -float(values[0]))
-    size = float(np.linalg.norm(inside))
     scale = max(float(np.abs(values).max()), 1e-300)
 
     def step(shift: float) -> Array:
@@ -72,9 +75,7 @@ def _on_sphere(values: Array, inside: Array, radius: Callable[[float], float]) -
         along = -math.copysign(1.0, float(inside[0])) if inside[0] else 1.0
         p[0] = along * math.sqrt(missing)
         return least, p
-    low, high = nearest, max(nearest, scale) + size / max(radius(max(nearest, scale)), 1e-300)
-    while float(np.linalg.norm(step(high))) > radius(high):
-        high = 2 * high + size
+    low, high = nearest, nearest + enough
     for _ in range(_ITERATIONS):
         middle = math.sqrt(low * high) if low > 0 and high > 4 * low else 0.5 * (low + high)
         if float(np.linalg.norm(step(middle))) > radius(middle):
