@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from ngexplorer.runs.experiment import Experiment
 
 DEFAULT = "digits"
+_LARGEST = 8192
+"""Pixels of a picture, each way."""
 LISTS = ("datasets", "models", "losses", "landscapes", "optimizers", "experiments")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("ngexplorer")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _arguments() -> _Parser:
     parser = _Parser(prog="ngexplorer", description=__doc__)
     parser.set_defaults(command=_explore, experiment=DEFAULT)
+    parser.add_argument("--version", action="version", version=f"NG Explorer {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     explore = commands.add_parser("explore", help="open the window (also what no command does)")
@@ -67,7 +76,7 @@ def _arguments() -> _Parser:
 
     shot = commands.add_parser("shot", help="render the window after some steps to a PNG, with no display")
     shot.add_argument("experiment", help="a shipped experiment or a TOML file")
-    shot.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    shot.add_argument("--out", type=_picture, required=True, metavar="FILE.png")
     shot.add_argument("--size", type=_size, default=(1600, 1000), metavar="WIDTHxHEIGHT")
     shot.add_argument("--theme", choices=("dark", "light"), default="dark")
     _overrides(shot)
@@ -88,10 +97,19 @@ def _whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"'{text}' is not accepted; a whole number is needed") from None
 
 
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"'{text}' is not accepted; a name that ends in .png is needed")
+    return path
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{3,5})x(\d{3,5})", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"'{text}' is not a size; two numbers such as 1600x1000 are needed")
+    if max(int(match[1]), int(match[2])) > _LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is too large; up to {_LARGEST}x{_LARGEST} is accepted")
     return int(match[1]), int(match[2])
 
 

@@ -151,7 +151,7 @@ def run_off_screen(folder):
     table, picture = folder / f"{EXPERIMENT}.csv", folder / "window.png"
     for job in (
         ["run", EXPERIMENT, "--out", str(folder)],
-        ["shot", EXPERIMENT, "--steps", "15", "--out", str(picture)],
+        ["shot", EXPERIMENT, "--out", str(picture)],
     ):
         status = subprocess.call([str(PYTHON), "-m", "ngexplorer", *job])
         if status:

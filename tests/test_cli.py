@@ -141,7 +141,19 @@ def test_lists_are_objects_with_a_name_and_people_read_the_same_names(what, name
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [row["name"] for row in listed]
 
 
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out == f"NG Explorer {ngexplorer.__version__}\n"
+
+
 BAD = {
+    "a picture of no size": (
+        ["shot", "digits", "--out", "x.png", "--size", "99999x99999"],
+        "is too large; up to 8192x8192",
+    ),
+    "a picture of another kind": (["shot", "digits", "--out", "x.txt"], "a name that ends in .png is needed"),
     "no such experiment": (
         ["run", "digit"],
         "experiment: there is no experiment named 'digit'; did you mean 'digits'?",

@@ -63,7 +63,7 @@ def gram_by_layers(point: Point, root: Tensor) -> Tensor:
     """SᵀJ Jᵀ S over all cases, for S (N, C, R): (N·R, N·R), unscaled.
 
     For a Linear layer used once a case it is the Gram matrix of what enters, case by case, times that of the gradients:
-    J is not formed (MATH of kernels: the empirical neural tangent kernel, Novak et al. 2022).
+    J is not formed (the empirical neural tangent kernel, Novak et al. 2022).
     """
     n, _, r = root.shape
     chunks = list(point.statistics(root.transpose(1, 2)))

@@ -15,6 +15,7 @@ from ngexplorer.objectives.networks import (
     GeneralNetwork,
     Inputs,
     cases_of,
+    copied,
     flatten_parameters,
     mapped,
     network_of,
@@ -66,7 +67,7 @@ class Objective:
             raise ValueError(f"chunk: {chunk}; a whole number ≥ 1 of cases, or None, is accepted")
         if not isinstance(loss, Loss):
             raise ValueError(f"loss: {loss!r}; one of ngexplorer.losses is accepted")
-        self.model = _copied(model)
+        self.model = copied(model)
         self.loss = loss
         self.weight_decay = weight_decay
         self.initial_parameters = flatten_parameters(self.model)
@@ -270,13 +271,3 @@ class Objective:
         with FlopCounterMode(display=False) as counter:
             self.network.evaluate(self.initial_parameters, few)
         return 3.0 * max(counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters)
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A copy of the module, its own from here on. What it keeps of an earlier graph (the weight of an old weight_norm)
-    is copied without the graph, which torch would refuse to copy."""
-    kept = [value for module in model.modules() for value in vars(module).values()]
-    memo: dict[int, object] = {
-        id(value): value.detach().clone() for value in kept if isinstance(value, Tensor) and not value.is_leaf
-    }
-    return copy.deepcopy(model, memo)

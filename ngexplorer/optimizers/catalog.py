@@ -90,6 +90,7 @@ _RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "natural-gradient-midpoint": ("Natural gradient, midpoint", _FLOW | {"correction": parts.Midpoint()}),
     "kfac": ("K-FAC", {"curvature": parts.KFAC(refresh=5)} | _KRONECKER),
     "ekfac": ("EKFAC", {"curvature": parts.EKFAC()} | _KRONECKER),
+    "torch-optimizer": ("torch.optim", {"learning_rate": 0.01, "curvature": parts.Torch()}),
 }
 
 RECIPES: dict[str, Optimizer] = {name: Optimizer(name=name, **settings) for name, (_, settings) in _RECIPES.items()}

@@ -21,6 +21,7 @@ from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.optimizers.step import NO_STEP, Step
 from ngexplorer.optimizers.step_rules import Way
+from ngexplorer.optimizers.torch_optimizer import TorchOptimizer
 from ngexplorer.optimizers.trial import Trial, attempt
 
 _Adaptive = parts.LevenbergMarquardt | parts.TrustRegion | parts.Cubic
@@ -41,6 +42,7 @@ class Stepper:
         """What the damping rule adapts: λ, a trust region's radius Δ, or the cube's weight M"""
         self._memory = Memory.empty(point.theta)
         self._beside = 0.0
+        self._torch: TorchOptimizer | None = None
 
     @property
     def damping(self) -> float:
@@ -56,6 +58,8 @@ class Stepper:
     def edit(self, path: str, value: Any) -> None:
         """Change one setting from the next step on; editing the damping sets λ itself. Raises SettingError."""
         self.optimizer = self.optimizer.changed(path, value)
+        if path.startswith("curvature"):
+            self._torch = None
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -150,6 +154,9 @@ class Stepper:
                 return metrics.Diagonal(part, memory)
             case parts.LimitedMemory():
                 return metrics.LimitedMemory(memory)
+            case parts.Torch():
+                self._torch = self._torch or TorchOptimizer(part, point.objective, self.optimizer.learning_rate)
+                return self._torch
             case parts.KFAC():
                 return metrics.Kronecker(part, point, memory, seed)
             case _:
@@ -176,6 +183,11 @@ class Stepper:
 
     def _solve(self, metric: metrics.Metric, drive: Tensor, control: float, cancel: Cancel) -> Solution:
         rule = self.optimizer.damping
+        if isinstance(metric, TorchOptimizer):
+            work = metric.work
+            solution = metric.moved(self.point, self._rate(self._seen()))
+            self._beside += metric.work - work
+            return solution
         if isinstance(metric, metrics.Solved):
             if isinstance(rule, parts.TrustRegion):
                 return metric.within(drive, control, cancel)
@@ -205,6 +217,8 @@ class Stepper:
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
         rule, momentum = optimizer.step, optimizer.momentum
+        if isinstance(metric, TorchOptimizer):
+            return Way(direction, rate, math.nan)
         if isinstance(rule, parts.Armijo):
             return step_rules.armijo(self.point, direction, rate, rule, cancel)
         if isinstance(rule, parts.Wolfe):

@@ -143,7 +143,11 @@ class Run:
     def _fail(self, error: Exception) -> None:
         self.state = "failed"
         message = f"{type(error).__name__}: {error}"
-        self.history.events.append(Event(self.step, "failed", message, traceback.format_exc()))
+        # Its own trace alone: what happened to be handled around it says nothing.
+        trace = "".join(
+            traceback.format_exception(type(error), error, error.__traceback__, chain=error.__cause__ is not None)
+        )
+        self.history.events.append(Event(self.step, "failed", message, trace))
 
 
 class Race:

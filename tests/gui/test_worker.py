@@ -285,7 +285,7 @@ def test_pauses_steps_and_stops_change_no_number(racer, two_moons, tmp_path, mon
                 racer.set_turns("seconds" if race.turns == "steps" else "steps")
                 racer.until(lambda: not racer.stopping)
     assert table(race, tmp_path / "b.csv") == at_once
-    assert abandoned and set(abandoned) == {"natural-gradient"}, "no stop came in the middle of a step"
+    assert "natural-gradient" in abandoned, "no stop came in the middle of a step"
 
 
 # How runs end.

@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import sys
+import threading
 import weakref
 from dataclasses import dataclass
 from typing import ClassVar
@@ -1404,3 +1406,40 @@ UNNAMED = {
 def test_other_wrong_input_is_named_too(name):
     with pytest.raises(ValueError, match=r"^(inputs|targets|loss|indices|validation|model): "):
         UNNAMED[name]()
+
+
+# Threads.
+
+
+def test_threads_do_not_see_each_others_parameters():
+    """One module, called by two threads at different θ at once: each call puts its own θ in the parameters' place."""
+
+    class LastState(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.out(self.cell(x)[0][:, -1])
+
+    module, _ = built(LastState)
+    objective = ngx.Objective(module, SquaredError(), normal(6, 12, 3), normal(6, 2))
+    thetas = [objective.initial_parameters * scale for scale in (1.0, -0.5)]
+    alone = [float(objective.value(theta)) for theta in thetas]
+    together = [[], []]
+
+    def ask(which):
+        for _ in range(60):
+            together[which].append(float(objective.value(thetas[which])))
+
+    threads = [threading.Thread(target=ask, args=(which,)) for which in (0, 1)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [set(values) for values in together] == [{alone[0]}, {alone[1]}]

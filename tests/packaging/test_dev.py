@@ -434,7 +434,7 @@ def test_without_a_display_the_same_job_is_done_off_screen(dev, started, monkeyp
     table, picture = tmp_path / "results" / "digits.csv", tmp_path / "results" / "window.png"
     assert started == [
         ["-m", "ngexplorer", "run", "digits", "--out", str(table.parent)],
-        ["-m", "ngexplorer", "shot", "digits", "--steps", "15", "--out", str(picture)],
+        ["-m", "ngexplorer", "shot", "digits", "--out", str(picture)],
     ]
     assert dev.os.environ["QT_QPA_PLATFORM"] == "offscreen"
     said = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Maximum likelihood of a Gaussian's mean and variance, in any of its five parametrizations (MATH E15 to E17)."""
+"""Maximum likelihood of a Gaussian's mean and variance, in any of its five parametrizations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANSWERS = (0.5, 1.5)
 _OPTIMUM = (1.0, 0.25)
 
 # How the two coordinates are called, and a window that holds the usual start N(0, 1), the optimum, and what one
-# natural-gradient step makes of that start (E15).
+# natural-gradient step makes of that start.
 _VIEWS: dict[Parametrization, tuple[str, Window]] = {
     "variance": ("(μ, v)", (-0.5, 2.0, 0.05, 1.6)),
     "log-variance": ("(μ, log v)", (-0.5, 2.0, -2.2, 1.0)),

@@ -14,7 +14,7 @@ from ngexplorer.objectives.traits import Traits
 
 
 class Saddle(PlaneLandscape, frozen=True, kw_only=True, tag="saddle"):
-    """h = ½(x² − y²): the position itself is the output, and a quadratic loss without a density bends it (E26).
+    """h = ½(x² − y²): the position itself is the output, and a quadratic loss without a density bends it.
 
     G = H, there is no Fisher matrix, and no minimum: Newton jumps onto the saddle, saddle-free Newton doubles y.
     """

@@ -44,7 +44,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What to put after a network whose outputs may be any numbers; None where this loss takes any numbers.
 
         It maps the outputs of the usual split (logits, log-rates, mean and log-variance) to z, so that the model is the
-        same and only what counts as loss differs: F stays, G changes (Martens 2020, §8; E4).
+        same and only what counts as loss differs: F stays, G changes (Martens 2020, §8).
         """
         return None
 

@@ -47,7 +47,7 @@ class Bernoulli(DiagonalLoss, frozen=True, kw_only=True):
 
 
 class BernoulliLogits(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-logits"):
-    """L = Σ_c log(1 + e^{z_c}) − y_c z_c, with H_L = F_R = diag(p(1 − p)), p = σ(z) (MATH §2: Bernoulli logit)."""
+    """L = Σ_c log(1 + e^{z_c}) − y_c z_c, with H_L = F_R = diag(p(1 − p)), p = σ(z)."""
 
     title: ClassVar[str] = "Bernoulli, logits"
     natural: ClassVar[bool] = True
@@ -69,8 +69,8 @@ class BernoulliLogits(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-logit
 class BernoulliProbability(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-probability"):
     """L = −Σ_c y_c log z_c + (1 − y_c) log(1 − z_c): outputs are probabilities, as after a sigmoid layer.
 
-    F_R = diag(1/(p(1 − p))) and H_L = diag(y/p² + (1 − y)/(1 − p)²), p = z, which depends on y (MATH §2: Bernoulli,
-    z = p). L is infinite for z outside [0, 1], and for the label that z = 0 or 1 rules out.
+    F_R = diag(1/(p(1 − p))) and H_L = diag(y/p² + (1 − y)/(1 − p)²), p = z, which depends on y. L is infinite
+    for z outside [0, 1], and for the label that z = 0 or 1 rules out.
     """
 
     title: ClassVar[str] = "Bernoulli, probabilities"

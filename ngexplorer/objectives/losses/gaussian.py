@@ -21,7 +21,7 @@ class GaussianNLL(Loss, frozen=True, kw_only=True, tag="gaussian-nll"):
     """L = Σ_c ½ log v_c + (y_c − μ_c)²/(2v_c): mean and variance are predicted, two outputs for a column of targets.
 
     The outputs (a, b) of a column are (μ, v) [`variance`], (μ, log v) [`log-variance`], (μ, 1/v) [`precision`],
-    (μ/v, −1/(2v)) [`natural`] or (E y, E y²) [`mean`] (MATH §2). For K columns z = (a_1 … a_K, b_1 … b_K), (N, 2K);
+    (μ/v, −1/(2v)) [`natural`] or (E y, E y²) [`mean`]. For K columns z = (a_1 … a_K, b_1 … b_K), (N, 2K);
     targets are (N, K). Where v ≤ 0 the value and all derivatives are NaN or infinite.
 
     Only `natural` has H_L = F_R and is convex; H_L of the others depends on y and has negative eigenvalues somewhere.

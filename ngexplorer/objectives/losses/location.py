@@ -96,7 +96,7 @@ class LocationLoss(DiagonalLoss, frozen=True, kw_only=True):
 
 
 class Laplace(LocationLoss, frozen=True, kw_only=True, tag="laplace"):
-    """Absolute error L = Σ_c |r_c|/b, whose H_L is 0 almost everywhere while F_R = I/b² (MATH §2: Laplace).
+    """Absolute error L = Σ_c |r_c|/b, whose H_L is 0 almost everywhere while F_R = I/b².
 
     The generalized Gauss-Newton matrix knows nothing of it: all curvature sits in the kink at r = 0.
     """
@@ -125,7 +125,7 @@ class Laplace(LocationLoss, frozen=True, kw_only=True, tag="laplace"):
 
 
 class StudentT(LocationLoss, frozen=True, kw_only=True, tag="student-t"):
-    """L = Σ_c ½(ν+1) log(1 + r_c²/(νs²)), with F_R = (ν+1)/((ν+3)s²) I (MATH §2: Student-t).
+    """L = Σ_c ½(ν+1) log(1 + r_c²/(νs²)), with F_R = (ν+1)/((ν+3)s²) I.
 
     H_L = (ν+1)(νs² − r²)/(νs² + r²)² is negative where r² > νs²: an outlier's pull fades.
     """
@@ -157,7 +157,7 @@ class StudentT(LocationLoss, frozen=True, kw_only=True, tag="student-t"):
 
 
 class Cauchy(LocationLoss, frozen=True, kw_only=True, tag="cauchy"):
-    """L = Σ_c log(1 + r_c²/s²), with F_R = I/(2s²): Student's t with ν = 1, which has no mean (MATH §2: Cauchy).
+    """L = Σ_c log(1 + r_c²/s²), with F_R = I/(2s²): Student's t with ν = 1, which has no mean.
 
     H_L = 2(s² − r²)/(s² + r²)² is negative where |r| > s.
     """
@@ -185,7 +185,7 @@ class Cauchy(LocationLoss, frozen=True, kw_only=True, tag="cauchy"):
 
 
 class Huber(LocationLoss, frozen=True, kw_only=True, tag="huber"):
-    """L = Σ_c r_c²/2 where |r_c| ≤ δ, else δ|r_c| − δ²/2; F_R = P(|r| ≤ δ) I (MATH §2: Huber, as a density).
+    """L = Σ_c r_c²/2 where |r_c| ≤ δ, else δ|r_c| − δ²/2; F_R = P(|r| ≤ δ) I.
 
     Its density (Huber 1964, §4) is normal in the middle with exponential tails; H_L = 1[|r| ≤ δ]. δ = 1.345 loses 5 %
     of efficiency where the noise is normal.
@@ -223,7 +223,7 @@ class Huber(LocationLoss, frozen=True, kw_only=True, tag="huber"):
 
 
 class Logistic(LocationLoss, frozen=True, kw_only=True, tag="logistic"):
-    """L = Σ_c log(1 + e^{r_c}) + log(1 + e^{−r_c}), smooth between square and |r|; F_R = I/3 (MATH §2: logistic).
+    """L = Σ_c log(1 + e^{r_c}) + log(1 + e^{−r_c}), smooth between square and |r|; F_R = I/3.
 
     H_L = 2σ(r)σ(−r), from ½ at r = 0 to 0 far out.
     """

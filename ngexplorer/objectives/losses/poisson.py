@@ -53,7 +53,7 @@ def deviance(y: Tensor, rate: Tensor) -> Tensor:
 
 
 class PoissonLogRate(Poisson, frozen=True, kw_only=True, tag="poisson-log-rate"):
-    """L = Σ_c e^{z_c} − y_c z_c, with H_L = F_R = diag(e^z) (MATH §2: Poisson log-rate)."""
+    """L = Σ_c e^{z_c} − y_c z_c, with H_L = F_R = diag(e^z)."""
 
     title: ClassVar[str] = "Poisson, log-rate"
     natural: ClassVar[bool] = True
@@ -72,7 +72,7 @@ class PoissonLogRate(Poisson, frozen=True, kw_only=True, tag="poisson-log-rate")
 
 
 class PoissonRate(Poisson, frozen=True, kw_only=True, tag="poisson-rate"):
-    """L = Σ_c z_c − y_c log z_c, with F_R = diag(1/z) and H_L = diag(y/z²) (MATH §2: Poisson, z = rate).
+    """L = Σ_c z_c − y_c log z_c, with F_R = diag(1/z) and H_L = diag(y/z²).
 
     L is infinite for z < 0, and for z = 0 unless the count is 0.
     """

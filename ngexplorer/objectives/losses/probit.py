@@ -15,7 +15,7 @@ from ngexplorer.objectives.traits import Traits
 class Probit(Bernoulli, frozen=True, kw_only=True, tag="probit"):
     """L = −Σ_c log Φ(u_c), u = z for y = 1 and −z for y = 0. Targets (N, C), 0 or 1.
 
-    F_R = φ²/(Φ(1 − Φ)) = m(z) m(−z) and H_L = m(u)(m(u) + u) with m = φ/Φ (MATH §2: probit). The link is not the
+    F_R = φ²/(Φ(1 − Φ)) = m(z) m(−z) and H_L = m(u)(m(u) + u) with m = φ/Φ. The link is not the
     natural one, so the two differ, though both are positive: Fisher scoring is not Newton's method here.
     """
 

@@ -16,7 +16,7 @@ Curvature = Annotated[float, Meta(ge=-1e6, le=1e6)]
 
 
 class Quadratic(DiagonalLoss, frozen=True, kw_only=True, tag="quadratic"):
-    """L = ½ Σ_c a_c z_c², the same for all targets: G = H for a linear network, and there is no Fisher matrix (E26).
+    """L = ½ Σ_c a_c z_c², the same for all targets: G = H for a linear network, and there is no Fisher matrix.
 
     For a_c < 0 no constant makes e^{−L} a density, so F_R and labels are refused with ValueError, whatever the a_c.
     """

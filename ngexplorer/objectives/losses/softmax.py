@@ -53,7 +53,7 @@ class Categorical(Loss, frozen=True, kw_only=True):
 
 
 class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-cross-entropy"):
-    """L = log Σ_c e^{z_c} − z_y, with H_L = F_R = diag(p) − ppᵀ, whose null vector is 1 (MATH §2: softmax logits).
+    """L = log Σ_c e^{z_c} − z_y, with H_L = F_R = diag(p) − ppᵀ, whose null vector is 1.
 
     Targets are class indices, (N,), int64.
     """
@@ -106,8 +106,8 @@ class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-c
 class SoftmaxProbabilities(Categorical, DiagonalLoss, frozen=True, kw_only=True, tag="softmax-probabilities"):
     """L = −log z_y: outputs are probabilities that sum to 1, as after a softmax layer.
 
-    F_R = diag(1/p) and H_L = e_y e_yᵀ/p_y², p = z (MATH §2: softmax, z = p): G is then the empirical Fisher matrix
-    (E4). L is infinite where z_y ≤ 0. The score's mean under r is 1, not 0: L also sees changes of Σ_c z_c, which the
+    F_R = diag(1/p) and H_L = e_y e_yᵀ/p_y², p = z: G is then the empirical Fisher matrix. L is infinite
+    where z_y ≤ 0. The score's mean under r is 1, not 0: L also sees changes of Σ_c z_c, which the
     network never makes.
     """
 
@@ -136,7 +136,7 @@ class SoftmaxProbabilities(Categorical, DiagonalLoss, frozen=True, kw_only=True,
 class SoftmaxLogProbabilities(Categorical, DiagonalLoss, frozen=True, kw_only=True, tag="softmax-log-probabilities"):
     """L = −z_y: outputs are log-probabilities, as after a log-softmax layer.
 
-    F_R = diag(p), p = e^z, and H_L = 0 (MATH §2: softmax, z = log-probabilities): G is 0 (E4). As L is linear, even
+    F_R = diag(p), p = e^z, and H_L = 0: G is 0. As L is linear, even
     E_{y ~ r}[H_L] is not F_R: r is a density only on the surface Σ_c e^{z_c} = 1, to which the network keeps.
     """
 

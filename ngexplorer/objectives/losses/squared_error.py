@@ -13,7 +13,7 @@ from ngexplorer.objectives.traits import Traits
 
 
 class SquaredError(LocationLoss, frozen=True, kw_only=True, tag="squared-error"):
-    """L = ‖y − z‖² / (2σ²), with H_L = F_R = I/σ² (MATH §2: Gaussian, σ² fixed).
+    """L = ‖y − z‖² / (2σ²), with H_L = F_R = I/σ².
 
     torch's MSELoss has no ½: its 'sum' means σ² = ½, its 'mean' over C outputs σ² = C/2.
     Classes are encoded one-hot, two classes as one column of 0 and 1.

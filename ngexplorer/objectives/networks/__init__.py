@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ngexplorer.objectives.networks.base import Inputs, Network, Pass, Statistics, cases_of, mapped, taken, tensors_of
+from ngexplorer.objectives.networks.base import (
+    Inputs,
+    Network,
+    Pass,
+    Statistics,
+    cases_of,
+    copied,
+    mapped,
+    taken,
+    tensors_of,
+)
 from ngexplorer.objectives.networks.general import GeneralNetwork, GeneralPass
 from ngexplorer.objectives.networks.layered import LayeredNetwork, LayeredPass
 
@@ -19,6 +29,7 @@ __all__ = [
     "Pass",
     "Statistics",
     "cases_of",
+    "copied",
     "flatten_parameters",
     "mapped",
     "network_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -163,3 +164,13 @@ def check_outputs(outputs: Any) -> None:
 def is_plain(module: nn.Conv2d) -> bool:
     """Whether a convolution is the usual one: one group, zero padding given in numbers."""
     return module.groups == 1 and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy of the module, its own from here on. What it keeps of an earlier graph (the weight of an old weight_norm)
+    is copied without the graph, which torch would refuse to copy."""
+    kept = [value for module in model.modules() for value in vars(module).values()]
+    memo: dict[int, object] = {
+        id(value): value.detach().clone() for value in kept if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(model, memo)

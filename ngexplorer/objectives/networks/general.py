@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from ngexplorer.objectives.networks.base import (
     Statistics,
     cases_of,
     check_outputs,
+    copied,
     is_plain,
     tensors_of,
 )
@@ -33,6 +35,8 @@ class GeneralNetwork:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        self._owner = threading.get_ident()
+        self._copies = threading.local()
         trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in trained]
         self._places = [_places_of(p, module) for _, p in trained]
@@ -40,6 +44,16 @@ class GeneralNetwork:
         self.sizes = [p.numel() for _, p in trained]
         self.recurrent = any(isinstance(m, nn.RNNBase) for m in module.modules())
         self._bytes: float | None = None
+
+    def own(self) -> nn.Module:
+        """The module to call in this thread. A call puts θ in the place of its parameters for a while, so two threads
+        with one module would see each other's."""
+        if threading.get_ident() == self._owner:
+            return self.module
+        if not hasattr(self._copies, "module"):
+            self._copies.module = copied(self.module)
+        own: nn.Module = self._copies.module
+        return own
 
     def run(self, theta: Tensor, inputs: Inputs) -> GeneralPass:
         leaf = theta.detach().requires_grad_(True)
@@ -57,7 +71,7 @@ class GeneralNetwork:
         positional = inputs if isinstance(inputs, tuple) else () if isinstance(inputs, dict) else (inputs,)
         named = inputs if isinstance(inputs, dict) else {}
         with plain_attention(), plain_recurrence() if self.recurrent else nullcontext():
-            outputs: Any = torch.func.functional_call(self.module, views, positional, named, tie_weights=False)
+            outputs: Any = torch.func.functional_call(self.own(), views, positional, named, tie_weights=False)
         check_outputs(outputs)
         if outputs.dtype != theta.dtype:
             raise ValueError(
@@ -228,7 +242,7 @@ def _affine_layers(network: GeneralNetwork) -> list[tuple[Affine, nn.Module]]:
     sizes = dict(zip(network.names, network.sizes, strict=True))
     found: list[tuple[Affine, nn.Module]] = []
     left = set(network.names)
-    for name, module in network.module.named_modules():
+    for name, module in network.own().named_modules():
         own = [f"{name}.{p}".lstrip(".") for p, _ in module.named_parameters(recurse=False)]
         if not own:
             continue

@@ -1,4 +1,4 @@
-"""Between the five parametrizations of a Gaussian with two parameters (MATH §2), each by way of (μ, v)."""
+"""Between the five parametrizations of a Gaussian with two parameters, each by way of (μ, v)."""
 
 from __future__ import annotations
 

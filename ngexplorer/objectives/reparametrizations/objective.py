@@ -22,7 +22,7 @@ def reparametrized(objective: Objective, change: Reparametrization) -> Reparamet
 class ReparametrizedObjective(Objective):
     """An objective whose parameters are γ, with θ = θ(γ) those of the `original`.
 
-    Weight decay stays ½η‖θ‖², a function of the original's parameters (MATH §1): its gradient in γ is ηDᵀθ, and its
+    Weight decay stays ½η‖θ‖², a function of the original's parameters: its gradient in γ is ηDᵀθ, and its
     curvature ηDᵀD, to which the Hessian adds η Σ θ_k ∇²θ_k. So B_γ = DᵀB_θD for the Gauss-Newton and Fisher matrices,
     and for the Hessian of an affine map.
 

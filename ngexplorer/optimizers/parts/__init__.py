@@ -16,6 +16,7 @@ from ngexplorer.optimizers.parts.curvature import (
     LimitedMemory,
     Matrix,
     MonteCarloFisher,
+    Torch,
 )
 from ngexplorer.optimizers.parts.damping import (
     ConstantDamping,
@@ -80,6 +81,7 @@ __all__ = [
     "ScheduledDamping",
     "Solver",
     "StepRule",
+    "Torch",
     "TrustRegion",
     "Undamped",
     "Wolfe",

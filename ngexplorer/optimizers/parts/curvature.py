@@ -138,6 +138,25 @@ class EKFAC(KFAC, frozen=True, kw_only=True, tag="ekfac"):
     kind: ClassVar[type[matrices.KFAC]] = matrices.EKFAC
 
 
+class Torch(Part, frozen=True, kw_only=True, tag="torch"):
+    """Whatever a torch.optim.Optimizer makes of the gradient: what you use today, to race against. Its learning rate is
+    the one above. The class is imported when the run starts, never before."""
+
+    title: ClassVar[str] = "torch.optim"
+
+    path: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+$",
+            max_length=200,
+            description="Where the class is imported from, such as torch.optim.Muon or pytorch_optimizer.SOAP",
+        ),
+    ] = "torch.optim.AdamW"
+    settings: Annotated[
+        str, Meta(max_length=1000, description="Its other arguments, such as momentum=0.9, nesterov=True")
+    ] = ""
+
+
 Curvature = (
     Identity
     | DiagonalEmpiricalFisher
@@ -149,4 +168,5 @@ Curvature = (
     | EmpiricalFisher
     | KFAC
     | EKFAC
+    | Torch
 )

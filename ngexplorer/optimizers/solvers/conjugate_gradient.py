@@ -123,7 +123,7 @@ class _Run:
         """Back from the end while the snapshot before has the lower loss."""
         best, value = self.direction, loss(self.direction)
         for _, snapshot in reversed(self.snapshots):
-            if snapshot is self.direction:
+            if torch.equal(snapshot, self.direction):  # it stood still there until it was looked at
                 continue
             earlier = loss(snapshot)
             if not earlier < value:

@@ -17,6 +17,11 @@ _RANK = 1e-10
 def by_cholesky(matrix: Curvature, gradient: Tensor, damping: float) -> Solution:
     """(B + λI) d = −g. Whether B + λI is positive definite is not read here: `failed` tells with the trial."""
     factor, failed = matrix.cholesky(damping)
+    if factor.dtype == torch.float32:
+        # A pivot of rounding may be positive by chance, and the direction is rounding then.
+        pivots = factor.diagonal().square()
+        lost = pivots.min() <= len(pivots) * torch.finfo(factor.dtype).eps * pivots.max()
+        failed = failed.bool() | lost
     direction = torch.cholesky_solve(-gradient[:, None], factor)[:, 0]
     return Solution(direction, damping, "cholesky", failed=failed)
 
