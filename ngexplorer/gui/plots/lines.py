@@ -15,6 +15,10 @@ Array = NDArray[np.float64]
 
 _DOT = 3.5
 """The radius of a dot, pixels."""
+_AROUND = 4
+"""Of a line only what lies within so many times the window is drawn."""
+_FAR = 1e6
+"""Clipping boxes from the window's middle: whatever lies further off is no longer told apart."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +62,29 @@ class Lines(pg.GraphicsObject):
         super().__init__()
         self._lines: list[Line] = []
         self._polygons: list[list[QPolygonF]] = []
-        self._bounds = QRectF()
+        self._drawn_for: QRectF | None = None
+        """The window that the polygons were clipped for; None before there are any."""
 
     def show_lines(self, lines: list[Line]) -> None:
         """Replace what is drawn."""
         self.prepareGeometryChange()
         self._lines = lines
-        self._polygons = [_polygons(line) for line in lines]
-        self._bounds = bounds(lines)
+        self._drawn_for = None
         self.update()
 
     def boundingRect(self) -> QRectF:
-        return self._bounds
+        """The window, however far the lines go: Qt repaints nothing for a rectangle that overflows its pixels."""
+        return QRectF(self.viewRect() or QRectF())
+
+    def viewTransformChanged(self) -> None:
+        super().viewTransformChanged()
+        self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: Any) -> None:
+        window = self.boundingRect()
+        if window != self._drawn_for:
+            self._drawn_for = window
+            self._polygons = [_polygons(line, window) for line in self._lines]
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for line, polygons in zip(self._lines, self._polygons, strict=True):
             painter.setPen(line.pen)
@@ -84,18 +97,50 @@ class Lines(pg.GraphicsObject):
         for line in self._lines:
             painter.setBrush(line.pen.color())
             for point in _points(line.dots):
-                painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
+                if window.contains(point):
+                    painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
         painter.setWorldTransform(to_screen)
 
 
-def _polygons(line: Line) -> list[QPolygonF]:
-    """The stretches of a line between its NaNs."""
+def _polygons(line: Line, window: QRectF) -> list[QPolygonF]:
+    """The stretches of a line between its NaNs, clipped to a few times the window."""
     finite = np.isfinite(line.x) & np.isfinite(line.y)
     if not finite.any():
         return []
     edges = np.flatnonzero(np.diff(np.concatenate(([0], finite.view(np.int8), [0]))))
     stretches = zip(edges[::2], edges[1::2], strict=True)
-    return [pg.functions.arrayToQPolygonF(line.x[a:b], line.y[a:b]) for a, b in stretches]
+    pieces = [piece for a, b in stretches for piece in clipped(line.x[a:b], line.y[a:b], window)]
+    return [pg.functions.arrayToQPolygonF(x, y) for x, y in pieces]
+
+
+def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
+    """The pieces of a polyline of finite points within `_AROUND` times the window (Liang and Barsky, 1984)."""
+    if window.isEmpty():
+        return [(x, y)]
+    middle = np.array([window.center().x(), window.center().y()])
+    half = 0.5 * _AROUND * np.array([window.width(), window.height()])
+    # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough.
+    points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
+    distance = np.abs(points).max(1, keepdims=True)
+    if (distance <= 1).all():
+        return [(x, y)]
+    points *= _FAR / np.maximum(distance, _FAR)
+    begin, along = points[:-1], np.diff(points, axis=0)
+    still = along == 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        walls = np.stack(((-1 - begin) / along, (1 - begin) / along))
+    first = np.where(still, 0.0, walls.min(0)).max(1).clip(min=0)
+    last = np.where(still, 1.0, walls.max(0)).min(1).clip(max=1)
+    outside = (still & (np.abs(begin) > 1)).any(1)
+    pieces: list[list[Array]] = []
+    reached = -1
+    for i in np.flatnonzero(~outside & (first <= last)):
+        if reached != i or first[i] > 0:
+            pieces.append([begin[i] + first[i] * along[i]])
+        pieces[-1].append(begin[i] + last[i] * along[i])
+        reached = i + 1 if last[i] == 1 else -1
+    ends = [np.stack(piece) * half + middle for piece in pieces]
+    return [(end[:, 0], end[:, 1]) for end in ends]
 
 
 def _points(dots: Array | None) -> list[QPointF]:

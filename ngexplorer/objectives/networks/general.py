@@ -24,6 +24,10 @@ from ngexplorer.objectives.networks.base import (
 )
 from ngexplorer.objectives.networks.kernels import plain_attention, plain_recurrence
 
+_WORTH_BATCHING = 8
+"""From so many sweeps on, one batched sweep is faster. Few are asked for at once where the model or the data is large,
+and there the sweeps one by one are."""
+
 
 class GeneralNetwork:
     """z = module(x) with θ in place of the module's trainable parameters; a frozen one stays what it is.
@@ -117,7 +121,7 @@ class GeneralPass(Pass):
         """One gradient for every weights[k], at once where the graph can be batched: (K, *to.shape)."""
         if not of.requires_grad:
             return torch.zeros(len(weights), *to.shape, dtype=to.dtype, device=to.device)
-        if len(weights) > 1:  # one sweep for all where every operation has a batching rule
+        if len(weights) >= _WORTH_BATCHING:  # one sweep for all where every operation has a batching rule
             try:
                 (result,) = torch.autograd.grad(
                     of,
