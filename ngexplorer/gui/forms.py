@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QStandardItemModel
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QKeySequence, QMouseEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,6 +29,8 @@ from ngexplorer.settings import members
 _LABEL_WIDTH = 88
 _VISIBLE = 14
 """At most so many items of a list are seen at once; it scrolls to the others."""
+
+_CLICKS = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease, QEvent.Type.MouseButtonDblClick)
 
 Refusal = Callable[[str, Any], str | None]
 """(path, record type or choice) → why it cannot be chosen now, or None."""
@@ -59,6 +62,7 @@ class Choice(QComboBox):
         self.setMaxVisibleItems(_VISIBLE)
         self.activated.connect(lambda i: self.picked.emit(self._values[i]))
         self.currentIndexChanged.connect(self.updateGeometry)
+        self.view().viewport().installEventFilter(self)
         self.refuse([None] * len(options))
 
     @property
@@ -77,6 +81,14 @@ class Choice(QComboBox):
         text = QSize(self.fontMetrics().horizontalAdvance(self.currentText()) + 2, self.fontMetrics().height())
         wanted = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
         return super().sizeHint().expandedTo(wanted)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A click on what cannot be chosen does nothing: Qt would take the item that was last under the pointer."""
+        if event.type() in _CLICKS and isinstance(event, QMouseEvent):
+            item = self.view().indexAt(event.position().toPoint())
+            if item.isValid() and not item.flags() & Qt.ItemFlag.ItemIsEnabled:
+                return True
+        return super().eventFilter(watched, event)
 
     def wheelEvent(self, event: Any) -> None:
         event.ignore()
@@ -117,7 +129,8 @@ class Choice(QComboBox):
 
 
 class Entry(QLineEdit):
-    """A line to type in. Escape takes back what was typed and not yet entered."""
+    """A line to type in. Enter takes what was typed and gives the keys back to the window, unless it cannot be; Escape
+    takes back what was typed and not yet entered. The window's shortcuts with Ctrl work here too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,17 +144,28 @@ class Entry(QLineEdit):
             self.setCursorPosition(0)
 
     def event(self, event: QEvent) -> bool:
-        mine = event.type() == QEvent.Type.ShortcutOverride and self.isModified()
-        if mine and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            return True
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            if event.key() == Qt.Key.Key_Escape and self.isModified():
+                event.accept()
+                return True
+            if self._is_the_window_s(event):
+                self.editingFinished.emit()  # what has been typed counts for what is asked for
+                event.ignore()
+                return True
         return super().event(event)
+
+    def _is_the_window_s(self, event: QKeyEvent) -> bool:
+        keys = QKeySequence(event.keyCombination())
+        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        return control and any(action.shortcut() == keys for action in self.window().actions())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.isModified():
             self.setText(self._standing)
             return
         super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self.property("invalid"):
+            self.window().setFocus()
 
 
 class Field(QWidget):
@@ -206,24 +230,22 @@ class RecordForm(QWidget):
             if name in raw:
                 setter(raw[name])
 
-    def mark(self, path: str, reason: str) -> bool:
-        """Mark the field at a path, or the nearest above it; returns whether it is one of this form's."""
-        found = False
+    def mark(self, faults: dict[str, str]) -> set[str]:
+        """Mark what is wrong, reasons by path, at the field there or the nearest above it, and unmark all else; returns
+        the paths that are this form's."""
+        found: set[str] = set()
         for name, field in self._fields.items():
             full = f"{self.path}.{name}" if self.path else name
-            mine = bool(path) and (path == full or path.startswith((full + ".", full + "[")))
-            inner = getattr(field.editor, "mark", None)
-            if inner is not None and inner(path if mine else "", reason):
-                found, mine = True, False
-            field.mark(reason if mine else "")
-            found = found or mine
+            mine = {p: why for p, why in faults.items() if p == full or p.startswith((full + ".", full + "["))}
+            inner = field.editor.mark(mine) if isinstance(field.editor, PartForm) else set()
+            field.mark(next((why for path, why in mine.items() if path not in inner), ""))
+            found |= mine.keys()
         return found
 
     def _add(self, name: str, declared: Any) -> None:
         full = f"{self.path}.{name}" if self.path else name
-        kind, title, description = _unwrapped(declared)
+        kind, title, description = _unwrapped(name, declared)
         editor, setter = self._editor(kind, full)
-        title = title or name.replace("_", " ").capitalize()
         if description:
             editor.setToolTip(description)
         editor.setAccessibleName(title)
@@ -315,22 +337,42 @@ class PartForm(QWidget):
             self.settings.setVisible(not self._form.empty)
         self._form.show_values(raw)
 
-    def mark(self, path: str, reason: str) -> bool:
-        """Mark the setting at a path inside the chosen record."""
-        return self._form is not None and self._form.mark(path, reason)
+    def mark(self, faults: dict[str, str]) -> set[str]:
+        """Mark what is wrong inside the chosen record; returns the paths that are there."""
+        return self._form.mark(faults) if self._form is not None else set()
 
     def _picked(self, name: str) -> None:
         self.changed.emit(self._path, {"name": name})
 
 
-def _unwrapped(declared: Any) -> tuple[Any, str, str]:
-    """A declared type without its bounds, its title and its description (empty where it has none)."""
+def titles(kind: Any, raw: Any, path: str) -> list[str]:
+    """What is written before the fields on the way to a path, from a record type and its values."""
+    found: list[str] = []
+    for step in re.findall(r"[^.\[\]]+", path):
+        if step.isdigit():
+            kind, raw = get_args(kind)[0], raw[int(step)]
+            continue
+        records = members(kind)
+        name = raw.get("name") if len(records) > 1 else None
+        record = next((r for r in records if name in (None, r.__struct_config__.tag)), None)
+        fields = msgspec.structs.fields(record) if record else ()
+        declared = next((f.type for f in fields if f.name == step), None)
+        if declared is None:
+            break
+        kind, title, _ = _unwrapped(step, declared)
+        found.append(title)
+        raw = raw.get(step)
+    return found
+
+
+def _unwrapped(name: str, declared: Any) -> tuple[Any, str, str]:
+    """A field's declared type without its bounds, its title, and its description (empty where it has none)."""
     title = description = ""
     while get_origin(declared) is Annotated:
         declared, *metas = get_args(declared)
         title = next((m.title for m in metas if m.title), title)
         description = next((m.description for m in metas if m.description), description)
-    return declared, title, description
+    return declared, title or name.replace("_", " ").capitalize(), description
 
 
 def _written(value: Any) -> str:
@@ -344,7 +386,7 @@ def _number(value: Any) -> str:
 def _parsed(text: str, kind: Any) -> Any:
     """What was typed as plain data; text that is no number stays text, for the check to refuse."""
     if get_origin(kind) is tuple:
-        inner = _unwrapped(get_args(kind)[0])[0]
+        inner = _unwrapped("", get_args(kind)[0])[0]
         return [_parsed(part, inner) for part in text.replace(";", ",").split(",") if part.strip()]
     try:
         if kind is int:

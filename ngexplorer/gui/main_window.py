@@ -51,6 +51,10 @@ _SLOW = 0.25
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
+_USUAL, _LEAST = QSize(1600, 1000), QSize(1024, 640)
+_AROUND = QSize(16, 48)
+"""Pixels: the window's size where the screen has room for it, the least, and what its frame and title bar take."""
+
 _PRESSED = (QAbstractButton, QComboBox)
 
 
@@ -63,8 +67,8 @@ class MainWindow(QMainWindow):
         self._apply_theme()  # before there are widgets to dress again
         self.setWindowTitle("NG Explorer")
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
-        self.resize(1600, 1000)
-        self.setMinimumSize(QSize(1024, 640))
+        self.setMinimumSize(_LEAST)
+        self.resize(_USUAL.boundedTo(self.screen().availableGeometry().size() - _AROUND).expandedTo(_LEAST))
         # A click where there is nothing to type leaves the editor, and the keys are the window's again.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocus()
@@ -77,6 +81,8 @@ class MainWindow(QMainWindow):
         self.table = RunsTable(session)
         self.notices = Notices(session)
         self.views: list[View] = [self.trajectory, self.curves, self.spectrum]
+        self._folder = Path()
+        """Where a file was last opened or written."""
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
         self._turn = 0
@@ -90,6 +96,7 @@ class MainWindow(QMainWindow):
         self._make_status()
 
         session.state_changed.connect(self._show_state)
+        session.experiment_changed.connect(lambda: self.title.setText(session.experiment.title))
         session.race_changed.connect(lambda: self._show_state(session.state))
         session.theme_changed.connect(self._dress)
         self._explain = QTimer(self, singleShot=True, interval=_ANSWER)
@@ -319,8 +326,9 @@ class MainWindow(QMainWindow):
         self.session.set_theme(themes.LIGHT if self.session.theme is themes.DARK else themes.DARK)
 
     def open_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open experiment", "", "Experiments (*.toml)")
+        name, _ = QFileDialog.getOpenFileName(self, "Open experiment", str(self._folder), "Experiments (*.toml)")
         if name:
+            self._folder = Path(name).parent
             self.open_experiment(Path(name))
 
     def open_experiment(self, path: Path) -> None:
@@ -334,7 +342,7 @@ class MainWindow(QMainWindow):
         self.session.open_experiment(experiment)
 
     def save_file(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save experiment", "experiment.toml", "Experiments (*.toml)")
+        name = self._new_file("Save experiment", "experiment.toml", "Experiments (*.toml)")
         if not name:
             return
         try:
@@ -343,9 +351,16 @@ class MainWindow(QMainWindow):
             self.session.noticed.emit(Notice(str(error)))
 
     def export_csv(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export CSV", "runs.csv", "CSV (*.csv)")
+        name = self._new_file("Export CSV", "runs.csv", "CSV (*.csv)")
         if name:
             self.session.export_csv(name)
+
+    def _new_file(self, title: str, usual: str, kinds: str) -> str:
+        """Ask for a file to write, in the folder of the last one; empty where the person thinks better of it."""
+        name, _ = QFileDialog.getSaveFileName(self, title, str(self._folder / usual), kinds)
+        if name:
+            self._folder = Path(name).parent
+        return name
 
     def about(self) -> None:
         QMessageBox.about(

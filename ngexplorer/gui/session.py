@@ -212,9 +212,11 @@ class Session(QObject):
         """Give every run the colour, line style and label of its place in the set-up."""
         assert self.race is not None
         assert self._loaded is not None
-        same = len(self.experiment.runs) == len(self._loaded.runs)
-        source = self.experiment if same else self._loaded
-        names = [contender.optimizer.name for contender in source.runs]
+        names, racing_names = (
+            [contender.optimizer.name for contender in experiment.runs] for experiment in (self.experiment, self._loaded)
+        )
+        # What the set-up says of other runs says nothing of these.
+        source, names = (self.experiment, names) if names == racing_names else (self._loaded, racing_names)
         colours = themes.colours(names, [contender.colour for contender in source.runs])
         labels = source.labels()
         racing = [i for i, contender in enumerate(self._loaded.runs) if contender.enabled]

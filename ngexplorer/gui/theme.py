@@ -90,17 +90,17 @@ STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.P
 
 
 def colours(optimizers: list[str], chosen: list[str | None]) -> list[str]:
-    """A colour for each run: the chosen one, else its optimizer's usual one, else one that is still free."""
-    taken = [colour.upper() for colour in chosen if colour]
-    found = []
-    for name, colour in zip(optimizers, chosen, strict=True):
-        if colour is None:
-            usual = _USUAL.get(name, PALETTE[0])
-            free = [usual, *PALETTE]
-            colour = next((c for c in free if c not in taken), usual)
-            taken.append(colour)
-        found.append(colour.upper())
-    return found
+    """A colour for each run: the chosen one, else for the first run of an optimizer that optimizer's usual one, else
+    one that is still free."""
+    found = [colour and colour.upper() for colour in chosen]
+    for i, name in enumerate(optimizers):
+        usual = _USUAL.get(name)
+        if found[i] is None and name not in optimizers[:i] and usual not in found:
+            found[i] = usual
+    for i, name in enumerate(optimizers):
+        if found[i] is None:
+            found[i] = next((c for c in PALETTE if c not in found), _USUAL.get(name, PALETTE[0]))
+    return [colour for colour in found if colour]
 
 
 def contrast(first: QColor, second: QColor) -> float:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -22,7 +26,7 @@ from PySide6.QtWidgets import (
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.forms import Choice, RecordForm, caption
+from ngexplorer.gui.forms import Choice, Entry, RecordForm, caption, titles
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
 from ngexplorer.objectives.losses import AnyLoss
@@ -40,6 +44,15 @@ class SetupPanel(QFrame):
         self.setObjectName("panel")
         self.session = session
         self.raw: dict[str, Any] = {}
+        self._faults: dict[str, str] = {}
+        """What is wrong with what is typed, reasons by path: each stays until it is put right."""
+        self._not_loaded: dict[str, str] = {}
+        """What kept the session from loading a set-up that looked well."""
+        self._labels: list[str] = []
+        self._opened = ("", "")
+        """The title and the data with which the experiment was opened."""
+        self._own: Experiment | None = None
+        """The last experiment that comes from here."""
         self._open: int | None = None
         self._dressed: object = None
         """What the cards were made for; while it stays the same they are kept, and the keyboard focus with them."""
@@ -100,10 +113,14 @@ class SetupPanel(QFrame):
     def _show(self) -> None:
         raw = msgspec.to_builtins(self.session.experiment)
         self.raw = raw | {"runs": list(raw["runs"])}
+        if self.session.experiment is not self._own:
+            self._opened = (raw["title"], raw["data"]["name"])
+            for entry in self.findChildren(Entry):
+                entry.setModified(False)  # what was being typed belonged to the other experiment
+        self._faults, self._not_loaded = {}, {}
         self.form.show_values(self.raw)
         self.device.show_value(self.raw["device"])
         self._show_cards()
-        self._refused("", "")
         self._show_hint()
 
     def _show_hint(self) -> None:
@@ -112,13 +129,15 @@ class SetupPanel(QFrame):
     def _show_cards(self) -> None:
         runs = self.raw["runs"]
         names = [run["optimizer"]["name"] for run in runs]
-        colours = themes.colours(names, [run["colour"] for run in runs])
+        colours = _colours(runs)
         labels = self.session.experiment.labels() if len(self.session.experiment.runs) == len(runs) else names
+        self._labels = labels
         switches = [run["enabled"] for run in runs]
         dressed = (names, colours, labels, switches, self._open, self.session.theme)
         if dressed == self._dressed:
             for i, run in enumerate(runs):
                 self._card(i).show_values(run["optimizer"])
+            self._mark()
             return
         self._dressed = dressed
         while self.cards.count():
@@ -128,6 +147,7 @@ class SetupPanel(QFrame):
             card.changed.connect(self._changed)
             card.asked.connect(self._card_asked)
             self.cards.addWidget(card)
+        self._mark()
 
     def _card(self, i: int) -> OptimizerCard:
         card = self.cards.itemAt(i).widget()
@@ -135,13 +155,27 @@ class SetupPanel(QFrame):
         return card
 
     def _refused(self, path: str, reason: str) -> None:
-        """Mark the field that cannot be; where it has none here, say it below the optimizers."""
-        found = self.form.mark(path, reason)
+        """Hear what keeps a set-up from being loaded; all empty where it was."""
+        self._not_loaded = {path: reason} if path or reason else {}
+        self._mark()
+
+    def _mark(self) -> None:
+        """Mark the fields that cannot be; what has none here is said below the optimizers."""
+        faults = self._not_loaded | self._faults
+        found = self.form.mark(faults)
         for i in range(self.cards.count()):
-            found = self._card(i).mark(path, reason) or found
-        homeless = bool(path or reason) and not found
-        self.message.setText(f"{path}: {reason}" if homeless and path else reason)
-        self.message.setVisible(homeless)
+            found |= self._card(i).mark(faults)
+        homeless = [": ".join((*self._named(path), why)) for path, why in faults.items() if path not in found]
+        self.message.setText("\n".join(homeless))
+        self.message.setVisible(bool(homeless))
+
+    def _named(self, path: str) -> list[str]:
+        """What a person calls the setting at a path: "Newton, Damping, Initial"; nothing for the list of runs."""
+        words = titles(Experiment, self.raw, path)
+        run = re.match(r"runs\[(\d+)\]", path)
+        if run:
+            words = [self._labels[int(run[1])], *words[2:]]
+        return [", ".join(words)] if words and path != "runs" else []
 
     def _refusal(self, path: str, option: Any) -> str | None:
         """Why a model or loss cannot go with the data that is chosen."""
@@ -161,9 +195,14 @@ class SetupPanel(QFrame):
     # Changing.
 
     def _changed(self, path: str, value: Any) -> None:
+        before = self.raw["data"]["name"]
         _put(self.raw, path, value)
         if path in ("data", "model"):
             self._make_legal()
+        if self.raw["data"]["name"] != before:
+            title, data = self._opened
+            kinds = {kind.__struct_config__.tag: kind.title for kind in members(assembly.AnyData)}
+            self.raw["title"] = title if self.raw["data"]["name"] == data else kinds[self.raw["data"]["name"]]
         self._try()
 
     def _make_legal(self) -> None:
@@ -177,15 +216,31 @@ class SetupPanel(QFrame):
                 self.raw[path] = {"name": chosen.__struct_config__.tag}
 
     def _try(self) -> None:
-        try:
-            experiment: Experiment = convert(self.raw, Experiment)
-            experiment.check()
-        except SettingError as error:
+        """Have the session take what is typed; nothing of it while anything in it cannot be."""
+        experiment, self._faults = self._checked()
+        self._not_loaded = {}
+        if self._faults:
             self._show_cards()
-            self._refused(error.path, error.reason)
             return
-        self._refused("", "")
+        self._mark()
+        self._own = experiment
         self.session.change(experiment)
+
+    def _checked(self) -> tuple[Experiment, dict[str, str]]:
+        """The experiment that is typed, with what was there before for all in it that cannot be; and why that cannot."""
+        raw, faults = copy.deepcopy(self.raw), {}
+        before = msgspec.to_builtins(self.session.experiment)
+        while True:
+            try:
+                experiment: Experiment = convert(raw, Experiment)
+                experiment.check()
+            except SettingError as error:
+                again = error.path in faults
+                faults[error.path] = error.reason
+                if again or not _put_back(raw, before, error.path):
+                    return self.session.experiment, faults
+            else:
+                return experiment, faults
 
     def _recipes(self) -> QMenu:
         menu = QMenu(self)
@@ -195,19 +250,31 @@ class SetupPanel(QFrame):
 
     def add_optimizer(self, name: str) -> None:
         """Put a recipe from the catalog at the end of the list."""
-        self.raw["runs"].append(_contender(RECIPES[name]))
+        with self._colours_kept():
+            self.raw["runs"].append(_contender(RECIPES[name]))
         self._open = len(self.raw["runs"]) - 1
         self._try()
+
+    @contextmanager
+    def _colours_kept(self) -> Iterator[None]:
+        """No run that stays changes its colour because another one comes or goes."""
+        runs = self.raw["runs"]
+        worn = list(zip(runs, _colours(runs), strict=True))
+        yield
+        for run, colour in worn:
+            i = next((i for i, other in enumerate(runs) if other is run), None)
+            if i is not None and _colours(runs)[i] != colour:
+                run["colour"] = colour
 
     def _card_asked(self, what: str, i: int) -> None:
         runs = self.raw["runs"]
         match what:
             case "duplicate":
-                copied = msgspec.json.decode(msgspec.json.encode(runs[i]))
-                copied["colour"] = None
-                runs.insert(i + 1, copied)
+                with self._colours_kept():
+                    runs.insert(i + 1, copy.deepcopy(runs[i]) | {"colour": None})
             case "remove":
-                del runs[i]
+                with self._colours_kept():
+                    del runs[i]
                 self._open = None
             case "rename":
                 label, done = QInputDialog.getText(
@@ -293,16 +360,17 @@ class OptimizerCard(QFrame):
     def mouseReleaseEvent(self, event: Any) -> None:
         self.asked.emit("open", self.number)
 
-    def mark(self, path: str, reason: str) -> bool:
-        """Mark the setting at a path; a closed card has none to mark."""
-        mine = f"runs[{self.number}]"
-        if self.form is None or not (path == "" or path.startswith(mine)):
-            return False
+    def mark(self, faults: dict[str, str]) -> set[str]:
+        """Mark what is wrong, reasons by path; a closed card has no place for it. Returns the paths that have one."""
+        if self.form is None:
+            return set()
+        whole = f"runs[{self.number}].optimizer"
+        if whole not in faults:
+            return self.form.mark(faults)
         # What is wrong with the composition as a whole names the part first: "damping: …".
-        part, colon, rest = reason.partition(": ")
-        if path == f"{mine}.optimizer" and colon and self.form.mark(f"{path}.{part}", rest):
-            return True
-        return self.form.mark(path, reason)
+        part, _, reason = faults[whole].partition(": ")
+        found = self.form.mark(faults | {f"{whole}.{part}": reason})
+        return found | {whole} if f"{whole}.{part}" in found else found
 
     def _palette(self) -> QMenu:
         menu = QMenu(self)
@@ -322,6 +390,10 @@ def _quiet(name: str, help_text: str, theme: themes.Theme) -> QToolButton:
     button.setToolTip(help_text)
     button.setAccessibleName(help_text)
     return button
+
+
+def _colours(runs: list[dict[str, Any]]) -> list[str]:
+    return themes.colours([run["optimizer"]["name"] for run in runs], [run["colour"] for run in runs])
 
 
 def _contender(optimizer: Optimizer) -> dict[str, Any]:
@@ -346,6 +418,18 @@ def _parts_line(optimizer: dict[str, Any]) -> str:
 def _number(value: Any) -> str:
     """A setting's number, or a question mark for what was typed there and is none."""
     return f"{value:g}" if isinstance(value, int | float) else "?"
+
+
+def _put_back(raw: dict[str, Any], before: dict[str, Any], path: str) -> bool:
+    """Put the value at a path back to what it was before; whether there was one."""
+    value: Any = before
+    try:
+        for step in re.findall(r"[^.\[\]]+", path):
+            value = value[int(step) if step.isdigit() else step]
+        _put(raw, path, copy.deepcopy(value))
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def _put(raw: dict[str, Any], path: str, value: Any) -> None:
