@@ -96,7 +96,7 @@ _RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
 RECIPES: dict[str, Optimizer] = {name: Optimizer(name=name, **settings) for name, (_, settings) in _RECIPES.items()}
 TITLES: dict[str, str] = {name: title for name, (title, _) in _RECIPES.items()}
 
-_PARTS = ("curvature", "solver", "damping", "step", "momentum", "correction", "averaging")
+_PARTS = ("curvature", "solver", "damping", "step", "momentum", "correction", "averaging", "batches")
 
 
 def make(name: str, **settings: Any) -> Optimizer:

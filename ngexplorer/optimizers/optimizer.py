@@ -32,6 +32,7 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     momentum: parts.Momentum = parts.NoMomentum()
     correction: parts.Correction = parts.Euler()
     averaging: parts.Averaging = parts.LastIterate()
+    batches: parts.Batches = parts.AllCases()
 
     def __post_init__(self) -> None:
         for part, reason in self._refusals():

@@ -36,12 +36,16 @@ class Stepper:
 
     def __init__(self, optimizer: Optimizer, point: Point, seed: int = 0) -> None:
         self.optimizer = optimizer
+        self.objective = point.objective
         self.point = point
+        """Where it is, as the cases of the last step see it"""
         self.seed = seed
         self.control = _initial(optimizer.damping)
         """What the damping rule adapts: λ, a trust region's radius Δ, or the cube's weight M"""
         self._memory = Memory.empty(point.theta)
-        self._beside = 0.0
+        self._beside = self._apart = 0.0
+        """Work of this step besides its point's: in gradients of its cases, and of all cases"""
+        self._drawn = False
         self._torch: TorchOptimizer | None = None
 
     @property
@@ -51,9 +55,11 @@ class Stepper:
 
     @property
     def result(self) -> Point:
-        """The point that counts: the average of the iterates where they are averaged, else where the run is."""
+        """The point that counts, of all cases: the average of the iterates where they are averaged, else the last."""
         mean = self._memory.mean
-        return self.point if mean is None else self.point.objective.at(mean)
+        if mean is None and self.point.objective is self.objective:
+            return self.point
+        return self.objective.at(self.point.theta if mean is None else mean)
 
     def edit(self, path: str, value: Any) -> None:
         """Change one setting from the next step on; editing the damping sets λ itself. Raises SettingError."""
@@ -69,27 +75,33 @@ class Stepper:
         Raises Cancelled where `cancel` said so, and IndefiniteError where B + λI is not positive definite and
         the damping rule has no remedy.
         """
-        began, point, work = perf_counter(), self.point, self.point.work
-        before = point.mark()
+        began = perf_counter()
+        before = self.point
+        self._draw()
+        point = self.point
+        work = point.work if point is before else 0.0  # other cases take a forward pass of their own
+        mark = point.mark()
         point.watch = Watch(cancel)
-        self._beside = 0.0
+        self._beside = self._apart = 0.0
         try:
             record = self._step(cancel)
         except Cancelled:
             # Forget what was computed in vain, so that the step taken later costs and counts the same.
-            point.restore(before)
+            point.restore(mark)
             raise
         finally:
             point.watch = self.point.watch = UNWATCHED
         trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
-        spent = point.work - work + trials + self._beside
+        share = point.objective.cases / self.objective.cases
+        spent = share * (point.work - work + trials + self._beside) + self._apart
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
 
     def _step(self, cancel: Cancel) -> Step:
         """Solve and try; a rule that adapts its damping may reject, and then it is tried again with more."""
         optimizer, point = self.optimizer, self.point
         memory = self._seen()
-        metric = self._metric(point, memory)
+        looked = self._looked(point, memory)
+        metric = self._metric(looked, memory)
         rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
         drive = self._drive(memory)
         control, why, lowest = self._scheduled(memory.count), "", math.nan
@@ -108,6 +120,8 @@ class Stepper:
                     raise
                 why, lowest = "not positive definite", error.lowest_eigenvalue
                 continue
+            if looked is not point:
+                self._apart = looked.work * looked.objective.cases / self.objective.cases
             why_now = self._refusal(trial, control)
             if not why_now:
                 if not math.isnan(solution.lowest):
@@ -134,6 +148,30 @@ class Stepper:
         )
 
     # What a step is made of.
+
+    def _draw(self) -> None:
+        """See where it is through the cases of this step."""
+        batches, count = self.optimizer.batches, self._memory.count + 1
+        if isinstance(batches, parts.MiniBatch) and batches.size < self.objective.cases:
+            part = self.objective.batch(self._cases(batches.size, 2 * count))
+            self.point = part.at(self.point.theta)
+            self._drawn = True
+        elif self._drawn:  # the batches were given up for all cases
+            self.point = self.objective.at(self.point.theta)
+            self._drawn = False
+
+    def _looked(self, point: Point, memory: Memory) -> Point:
+        """The point as the curvature matrix sees it: through cases of its own, where it has some."""
+        batches = self.optimizer.batches
+        if not isinstance(batches, parts.MiniBatch) or not 0 < batches.curvature < self.objective.cases:
+            return point
+        return self.objective.batch(self._cases(batches.curvature, 2 * memory.count + 1)).at(point.theta, point.watch)
+
+    def _cases(self, size: int, draw: int) -> Tensor:
+        """Different cases, (size,) int64; the same for the same draw of the same seed."""
+        generator = torch.Generator(device="cpu").manual_seed(self.seed * 1_000_003 + draw)
+        drawn = torch.randperm(self.objective.cases, generator=generator, device="cpu")[:size]
+        return drawn.to(self.objective.device)
 
     def _seen(self) -> Memory:
         """The memory with the gradient here in it."""

@@ -71,7 +71,7 @@ class Run:
             if not math.isfinite(loss):
                 raise ValueError(f"the loss at the start is {loss}; a finite one is needed")
             self._stepper = stepper
-            self._write(loss, None)
+            self._write(loss, None, stepper.point)
         except Exception as error:
             self._fail(error)
 
@@ -98,7 +98,9 @@ class Run:
                 return
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
-            self._write(step.loss_after, step)
+            point = stepper.result
+            # The step's own loss, read already, where it looked at what counts.
+            self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
                 self.state = "finished"
             if spectra is not None:
@@ -115,15 +117,15 @@ class Run:
         left = self.step - 1
         if not spectra.due(number, left, step.step_seconds):
             return
+        if point.objective is not self.objective:
+            point = self.objective.at(point.theta)
         try:
             self.history.spectra += spectra.take(number, self._stepper.optimizer, point, left, step.damping)
         except Exception as error:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
-    def _write(self, loss: float, step: Step | None) -> None:
-        assert self._stepper is not None
-        point = self._stepper.point
+    def _write(self, loss: float, step: Step | None, point: Point) -> None:
         validation_loss, metric = evaluate(self.objective, point)
         leading = {
             "step": float(len(self.history)),

@@ -77,6 +77,17 @@ def test_numbers_are_overridden_and_whole_numbers_are_numbers():
         ("adam", {"damping": "levenberg-marquardt"}, "^damping: Diagonal empirical Fisher has no matrix to damp"),
         ("adam", {"solver": "cholesky"}, "^solver: Diagonal empirical Fisher needs none; only 'auto' goes with it"),
         ("heavy-ball", {"solver": "conjugate-gradient"}, "^solver: Identity needs none; only 'auto' goes with it"),
+        (
+            "newton",
+            {"damping": "trust-region", "step": "model-minimum"},
+            "^step: Trust region has found the model's min",
+        ),
+        ("newton", {"damping": "cubic", "momentum": "heavy-ball"}, "^damping: Cubic regularization bounds the step"),
+        ("kfac", {"damping": "trust-region"}, "^damping: Trust region needs a matrix that can be decomposed"),
+        ("kfac", {"momentum": "nesterov"}, "^momentum: the minimum of the quadratic model has heavy-ball momentum"),
+        ("l-bfgs", {"step": "model-minimum"}, "^step: Limited-memory BFGS has no quadratic model to minimize"),
+        ("newton", {"correction": "geodesic"}, "^correction: the geodesics are those of the Fisher metric; Hessian"),
+        ("heavy-ball", {"step": "wolfe"}, "^step: Strong Wolfe line search goes along the direction alone"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line_with_what_can(name, settings, message):

@@ -1,4 +1,4 @@
-"""Gradient descent, heavy ball and Adam are torch's own, iterate by iterate."""
+"""Gradient descent, heavy ball, Nesterov, AdaGrad, RMSProp and Adam are torch's own, iterate by iterate."""
 
 import msgspec
 import pytest
@@ -27,6 +27,18 @@ def torchs_iterates(objective, make_optimizer, steps):
             make("heavy-ball", learning_rate=0.1, momentum={"coefficient": 0.5}),
             lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.5),
         ),
+        # torch's Nesterov multiplies its velocity by the rate, ours has it inside: the same while the rate stays.
+        (make("nesterov", learning_rate=0.1), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True)),
+        (
+            make("nesterov", learning_rate=0.05, momentum={"coefficient": 0.6}),
+            lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.6, nesterov=True),
+        ),
+        (make("adagrad"), lambda p: torch.optim.Adagrad(p, lr=0.05, eps=1e-10)),
+        (make("rmsprop"), lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99, eps=1e-8)),
+        (
+            make("rmsprop", learning_rate=0.03, curvature={"decay": 0.8, "epsilon": 1e-4}),
+            lambda p: torch.optim.RMSprop(p, lr=0.03, alpha=0.8, eps=1e-4),
+        ),
         (make("adam", learning_rate=0.05), lambda p: torch.optim.Adam(p, lr=0.05)),
         (
             make("adam", learning_rate=0.02, curvature={"decay": 0.9, "epsilon": 1e-3}, momentum={"decay": 0.5}),
@@ -43,6 +55,11 @@ def torchs_iterates(objective, make_optimizer, steps):
         "gradient descent",
         "heavy ball",
         "heavy ball .5",
+        "nesterov",
+        "nesterov .6",
+        "adagrad",
+        "rmsprop",
+        "rmsprop with other constants",
         "adam",
         "adam with other constants",
         "adam without average",
@@ -146,3 +163,28 @@ def test_float32_steps_in_float32(mlp, objective_of):
         step = stepper.step()
         assert stepper.point.theta.dtype == torch.float32
         assert step.loss_after < step.loss_before
+
+
+def test_a_rate_that_changes_scales_what_is_new_and_not_what_goes_on(problems):
+    """δ_k = μδ_{k−1} + α_k d_k (Polyak): torch's heavy ball, α_k Σ μ^j g, differs where the rate changes."""
+    schedule = parts.Schedule(shape="1/k", steps=1)
+    stepper = make("heavy-ball", learning_rate=0.1, step=schedule).start(problems["quadratic"])
+    velocity = torch.zeros_like(stepper.point.theta)
+    for k in range(6):
+        theta, gradient = stepper.point.theta, stepper.point.gradient
+        stepper.step()
+        velocity = 0.9 * velocity - 0.1 / (1 + k) * gradient
+        torch.testing.assert_close(stepper.point.theta, theta + velocity)
+
+
+def test_a_first_order_run_that_blows_up_diverges_and_stays(rosenbrock_at):
+    stepper = make("gradient-descent", learning_rate=1e4).start(rosenbrock_at())
+    for _ in range(10):
+        before, step = stepper.point, stepper.step()
+        if step.outcome.startswith("diverged"):
+            break
+    assert step.outcome == "diverged: loss not finite"
+    assert stepper.point is before
+    assert bool(torch.isfinite(before.theta).all())
+    history = ngx.run(rosenbrock_at(), make("gradient-descent", learning_rate=1e4), steps=50)
+    assert [event.kind for event in history.events] == ["diverged"]

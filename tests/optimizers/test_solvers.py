@@ -1,5 +1,6 @@
-"""Conjugate gradient solves what Cholesky solves, stops when asked, and notices what is not positive definite."""
+"""Every solver solves what Cholesky solves, where it does, and notices what is not positive definite."""
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +13,7 @@ from ngexplorer.objectives.losses import SoftmaxCrossEntropy, SquaredError
 from ngexplorer.optimizers import make, parts
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.metrics import Solved
+from ngexplorer.settings import SettingError
 
 
 def solve(matrix, gradient, damping, solver, cancel):
@@ -155,3 +157,202 @@ def test_conjugate_gradient_is_polled_at_every_iteration(mlp, objective_of):
     cancel = After(10_000)
     step = make("natural-gradient", solver=SLOW).start(objective).step(cancel)
     assert cancel.polls >= 1 + step.solver_iterations
+
+
+# Hessian-free's conjugate gradient
+
+
+def dense_of(matrix, damping):
+    return matrix.dense() + damping * torch.eye(matrix.shape[0], dtype=torch.float64)
+
+
+@pytest.fixture
+def network(mlp, objective_of):
+    """A point and the Gauss-Newton matrix of a network, badly scaled."""
+    objective = objective_of(mlp(3, 6, 3), SoftmaxCrossEntropy(), cases=25, weight_decay=1e-3)
+    point = objective.at(objective.initial_parameters)
+    return point, GaussNewton(objective, point)
+
+
+def test_the_preconditioner_is_the_damped_diagonal_empirical_fisher_to_three_quarters(network):
+    """Two iterations by hand with M = (diag F̄ + λ)^¾ (Martens 2010, §4.7)."""
+    point, matrix = network
+    gradient, damping = point.gradient, 0.01
+    inverse = (ngx.curvature.EmpiricalFisher(point.objective, point).dense().diagonal() + damping) ** -0.75
+    b = dense_of(matrix, damping)
+    x, r = torch.zeros_like(gradient), gradient.clone()
+    y = inverse * r
+    p = -y
+    for _ in range(2):
+        alpha = (r @ y) / (p @ b @ p)
+        x, after = x + alpha * p, r + alpha * b @ p
+        fresh = inverse * after
+        p = (after @ fresh) / (r @ y) * p - fresh
+        r, y = after, fresh
+    two = parts.ConjugateGradient(iterations=2, preconditioned=True, tolerance=1e-12)
+    torch.testing.assert_close(solve(matrix, gradient, damping, two, never).direction, x, rtol=1e-8, atol=1e-12)
+
+
+def test_a_preconditioner_changes_the_way_and_not_the_end(network):
+    point, matrix = network
+    tight = parts.ConjugateGradient(tolerance=1e-11, iterations=500, preconditioned=True)
+    found = solve(matrix, point.gradient, 0.01, tight, never)
+    exact = -torch.linalg.solve(dense_of(matrix, 0.01), point.gradient)
+    torch.testing.assert_close(found.direction, exact, rtol=1e-7, atol=1e-9)
+
+
+def conjugate_gradient(matrix, gradient, damping, settings, start=None, loss=lambda delta: 0.0):
+    memory = msgspec.structs.replace(Memory.empty(gradient), direction=start)
+    return Solved(matrix, settings, memory, loss).solve(gradient, damping, never)
+
+
+def test_a_warm_start_begins_at_its_share_of_the_last_direction(network):
+    point, matrix = network
+    gradient = point.gradient
+    exact = -torch.linalg.solve(dense_of(matrix, 0.1), gradient)
+    settings = parts.ConjugateGradient(tolerance=1e-10, iterations=500, warm_start=0.95)
+    warm = conjugate_gradient(matrix, gradient, 0.1, settings, start=exact / 0.95)
+    assert warm.iterations == 5  # at the first look
+    torch.testing.assert_close(warm.direction, exact, rtol=1e-8, atol=1e-10)
+    cold = conjugate_gradient(matrix, gradient, 0.1, settings)
+    assert cold.iterations > 5
+    torch.testing.assert_close(cold.direction, exact, rtol=1e-7, atol=1e-9)
+    none = conjugate_gradient(matrix, torch.zeros_like(gradient), 0.1, settings, start=exact)
+    assert none.direction.abs().max() == 0  # nothing to go for, whatever was remembered
+
+
+def test_progress_stops_where_the_model_has_stopped_falling(network):
+    """(φ_i − φ_{i−k})/φ_i < kε with k = max(10, ⌈i/10⌉), looked at every five iterations (Martens 2010, §4.4)."""
+    point, matrix = network
+    gradient, epsilon = point.gradient, 5e-4
+    damped = dense_of(matrix, 1e-3)
+
+    def after(iterations):
+        some = parts.ConjugateGradient(stop="progress", tolerance=1e-15, iterations=iterations)
+        d = solve(matrix, gradient, 1e-3, some, never).direction
+        return float(gradient @ d + 0.5 * d @ damped @ d)
+
+    expected = next(
+        i for i in range(15, 200, 5) if (after(i) - after(i - 10)) / after(i) < 10 * epsilon and after(i) < 0
+    )
+    found = solve(matrix, gradient, 1e-3, parts.ConjugateGradient(stop="progress", tolerance=epsilon), never)
+    assert found.reason == "conjugate gradient: relative progress"
+    assert found.iterations == expected
+
+
+def test_backtracking_takes_the_last_snapshot_that_beats_the_one_after_it(network):
+    """Losses that fall towards the start of the way end at its first snapshot; losses that rise, at its end."""
+    point, matrix = network
+    gradient = point.gradient
+    loose = {"tolerance": 1e-2, "iterations": 40}
+    settings = parts.ConjugateGradient(backtrack=True, **loose)
+    first = solve(matrix, gradient, 0.01, parts.ConjugateGradient(iterations=1), never).direction
+    end = solve(matrix, gradient, 0.01, parts.ConjugateGradient(**loose), never).direction
+    length = torch.linalg.vector_norm
+    back = conjugate_gradient(matrix, gradient, 0.01, settings, loss=lambda d: float(length(d)))
+    torch.testing.assert_close(back.direction, first)
+    residual = dense_of(matrix, 0.01) @ first + gradient
+    torch.testing.assert_close(back.residual, residual, rtol=1e-8, atol=1e-12)
+    for loss in (lambda d: -float(length(d)), lambda d: float("nan")):
+        assert torch.equal(conjugate_gradient(matrix, gradient, 0.01, settings, loss=loss).direction, end)
+
+
+def test_backtracking_goes_past_where_the_iteration_stood_still():
+    """Three eigenvalues end it after three iterations, but it is looked at after five."""
+    matrix = matrix_of([1.0] * 7 + [2.0] * 7 + [5.0] * 6)
+    b = torch.randn(20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    settings = parts.ConjugateGradient(tolerance=1e-10, backtrack=True)
+    first = solve(matrix, b, 0.1, parts.ConjugateGradient(iterations=1), never).direction
+    found = conjugate_gradient(matrix, b, 0.1, settings, loss=lambda d: float(torch.linalg.vector_norm(d)))
+    torch.testing.assert_close(found.direction, first)
+
+
+# By eigenpairs
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+def test_eigenvalues_signed_by_size_and_but_for_zeros(damping, mlp, objective_of):
+    objective = objective_of(mlp(3, 4), SoftmaxCrossEntropy(), cases=30)
+    point = objective.at(objective.initial_parameters)
+    matrix = Fisher(objective, point)
+    values, vectors = torch.linalg.eigh(matrix.dense())
+    kept = values > 1e-10 * values.max()
+    assert int((~kept).sum()) == 4  # a constant added to all logits: one for each input and the bias
+    inside = vectors.T @ point.gradient
+    pseudo = solve(matrix, point.gradient, damping, parts.Eigendecomposition(eigenvalues="pseudo"), never)
+    expected = -vectors[:, kept] @ (inside[kept] / (values[kept] + damping))
+    torch.testing.assert_close(pseudo.direction, expected, rtol=1e-8, atol=1e-10)
+    if damping == 0:
+        pinv = torch.linalg.pinv(matrix.dense(), rtol=1e-10, hermitian=True)
+        torch.testing.assert_close(pseudo.direction, -pinv @ point.gradient, rtol=1e-8, atol=1e-10)
+    else:
+        for how in ("signed", "absolute"):
+            found = solve(matrix, point.gradient, damping, parts.Eigendecomposition(eigenvalues=how), never)
+            exact = -torch.linalg.solve(dense_of(matrix, damping), point.gradient)
+            torch.testing.assert_close(found.direction, exact, rtol=1e-8, atol=1e-10)
+            torch.testing.assert_close(found.product, matrix @ found.direction, rtol=1e-8, atol=1e-10)
+
+
+def test_the_minimum_norm_solution_is_the_shortest_of_many(mlp, objective_of):
+    """Over-parametrized least squares: −F⁺∇h fits all cases at once, and no other fit is nearer (MATH E18)."""
+    objective = objective_of(mlp(6, 1, bias=False), SquaredError(), cases=4, inputs=6)
+    stepper = make("natural-gradient-minimum-norm", learning_rate=1.0).start(objective)
+    start = stepper.point.theta
+    stepper.step()
+    assert float(stepper.point.value) < 1e-25
+    nearest = start + torch.linalg.pinv(objective.inputs) @ (objective.targets[:, 0] - objective.inputs @ start)
+    torch.testing.assert_close(stepper.point.theta, nearest, rtol=1e-10, atol=1e-12)
+
+
+def test_float32_has_its_own_zero_for_the_pseudo_inverse(mlp, objective_of):
+    """Eigenvalues of rounding, 1e-8 of the largest in float32, are zero there: the step is float64's."""
+    steps = []
+    for dtype in (torch.float64, torch.float32):
+        objective = objective_of(mlp(3, 4).to(dtype), SoftmaxCrossEntropy(), cases=30)
+        stepper = make("natural-gradient-minimum-norm").start(objective)
+        stepper.step()
+        steps.append(stepper.point.theta.double())
+    torch.testing.assert_close(steps[1], steps[0], rtol=1e-3, atol=1e-3)
+
+
+def test_signed_eigenvalues_refuse_what_cholesky_refuses(rosenbrock_at):
+    for damping in ("none", {"name": "constant", "value": 300.0}):
+        stepper = make("newton", solver="eigendecomposition", damping=damping).start(rosenbrock_at(0.0, 1.0))
+        with pytest.raises(IndefiniteError, match="lowest eigenvalue is -398"):
+            stepper.step()
+    step = make("newton", solver="eigendecomposition").start(rosenbrock_at(0.0, 1.0)).step()
+    assert (step.damping, step.rejected_trials) == (1024, 5)
+
+
+# In sample space
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+@pytest.mark.parametrize("curvature", [parts.Fisher(), parts.GaussNewton()])
+def test_sample_space_steps_are_choleskys(curvature, decay, mlp, objective_of):
+    objective = objective_of(mlp(3, 9, 3), SoftmaxCrossEntropy(), cases=8, weight_decay=decay)
+    steps = {}
+    for solver in ("sample-space", "cholesky"):
+        stepper = make("natural-gradient", curvature=curvature, solver=solver).start(objective)
+        for _ in range(5):
+            step = stepper.step()
+        steps[solver] = (stepper.point.theta, step)
+    (mine, record), (theirs, other) = steps.values()
+    torch.testing.assert_close(mine, theirs, rtol=1e-8, atol=1e-10)
+    assert record.predicted_change == pytest.approx(other.predicted_change, rel=1e-8)
+    assert (record.solver, other.solver) == ("sample space", "cholesky")
+
+
+def test_the_automatic_solver_goes_to_sample_space_where_cases_are_few(mlp, objective_of):
+    wide = objective_of(mlp(3, 20, 3), SoftmaxCrossEntropy(), cases=8)
+    assert make("natural-gradient").start(wide).step().solver == "sample space"
+    assert make("newton").start(wide).step().solver == "cholesky"  # the Hessian has no sample space
+    many = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=200)
+    assert make("natural-gradient").start(many).step().solver == "cholesky"
+
+
+def test_sample_space_where_it_does_not_serve_says_what_is_there(mlp, objective_of):
+    many = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=200)
+    stepper = make("natural-gradient", solver="sample-space").start(many)
+    with pytest.raises(SettingError, match=r"^solver: sample space serves for .* damping 1, 600 and 38$"):
+        stepper.step()

@@ -2,6 +2,7 @@
 
 from ngexplorer.optimizers.parts.averaging import Averaging, Exponential, LastIterate, Polyak
 from ngexplorer.optimizers.parts.base import Part
+from ngexplorer.optimizers.parts.batches import AllCases, Batches, MiniBatch
 from ngexplorer.optimizers.parts.correction import Correction, Euler, Geodesic, Midpoint
 from ngexplorer.optimizers.parts.curvature import (
     EKFAC,
@@ -41,9 +42,11 @@ from ngexplorer.optimizers.parts.step_rule import Armijo, Fixed, ModelMinimum, S
 __all__ = [
     "EKFAC",
     "KFAC",
+    "AllCases",
     "Armijo",
     "Auto",
     "Averaging",
+    "Batches",
     "Cholesky",
     "ConjugateGradient",
     "ConstantDamping",
@@ -69,6 +72,7 @@ __all__ = [
     "LimitedMemory",
     "Matrix",
     "Midpoint",
+    "MiniBatch",
     "ModelMinimum",
     "Momentum",
     "MonteCarloFisher",
