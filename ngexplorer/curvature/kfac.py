@@ -85,16 +85,18 @@ class KFAC(Curvature):
         super().__init__(objective, theta)
         self.labels, self.seed, self.sharing, self.tikhonov = labels, seed, sharing, tikhonov
         self._given: list[Factors] | None = None
+        self._token: object = None
+        """Tells what is computed from given factors apart from all else that the point keeps"""
 
     def with_factors(self, factors: list[Factors]) -> KFAC:
         """The same matrix with these factors, running averages say, in place of those estimated at the point."""
         changed = copy.copy(self)
-        changed._given = factors
+        changed._given, changed._token = factors, object()
         return changed
 
     @property
     def _key(self) -> Hashable:
-        return (type(self), self.labels, self.seed, self.sharing, None if self._given is None else id(self._given))
+        return (type(self), self.labels, self.seed, self.sharing, self._token)
 
     def _scores(self) -> Tensor:
         """∂L/∂z for the labels that are averaged over, (N, K, C)."""
@@ -260,8 +262,7 @@ class KFAC(Curvature):
         return bases
 
     def _bases(self) -> list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
-        given = None if self._given is None else id(self._given)
-        key = ("kronecker bases", self.labels, self.seed, self.sharing, given)
+        key = ("kronecker bases", self.labels, self.seed, self.sharing, self._token)
         if key not in self.point.cache:
             self.point.cache[key] = [(f, _eigh(f.g), _eigh(f.a)) for f in self.factors]
         found: list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]] = self.point.cache[key]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel
-from ngexplorer.curvature import KFAC, Curvature, Fisher
+from ngexplorer.curvature import KFAC, Curvature, Fisher, LayerDiagonal
+from ngexplorer.curvature import Diagonal as DiagonalForm
 from ngexplorer.curvature.kfac import Factors
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers import parts
@@ -99,7 +101,16 @@ class Solved(Metric):
     def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
         matrix = self.matrix
         plain = gradient is matrix.point.gradient
-        solver = _chosen(matrix, damping, plain) if isinstance(self.solver, parts.Auto) else self.solver
+        solver, why = self.solver, ""
+        if isinstance(solver, parts.Auto):
+            if isinstance(matrix, DiagonalForm | LayerDiagonal):
+                return Solution(-matrix.solve(gradient, damping), damping, matrix.title.lower())
+            solver, why = _chosen(matrix, damping, plain)
+        solution = self._by(solver, gradient, damping, plain, cancel)
+        return replace(solution, reason=f"{solution.reason} (automatic: {why})") if why else solution
+
+    def _by(self, solver: parts.Solver, gradient: Tensor, damping: float, plain: bool, cancel: Cancel) -> Solution:
+        matrix = self.matrix
         match solver:
             case parts.Cholesky():
                 return by_cholesky(matrix, gradient, damping)
@@ -131,19 +142,24 @@ class Solved(Metric):
         return with_cube(self.matrix, gradient, weight)
 
 
-def _chosen(matrix: Curvature, damping: float, plain: bool) -> parts.Solver:
-    """The cheapest solver that is exact; conjugate gradient where none is cheap."""
-    largest = parts.Auto.largest_dense if matrix.objective.structured else parts.Auto.largest_by_products
-    rows = matrix.point.outputs.numel()
-    if plain and serves(matrix, damping) and (rows < matrix.shape[0] // 2 or matrix.shape[0] > largest):
-        return parts.SampleSpace() if rows <= parts.Auto.largest_dense else parts.ConjugateGradient()
-    return parts.Cholesky() if matrix.shape[0] <= largest else parts.ConjugateGradient()
+def _chosen(matrix: Curvature, damping: float, plain: bool) -> tuple[parts.Solver, str]:
+    """The cheapest solver that is exact, conjugate gradient where none is cheap; and why it is that."""
+    structured = matrix.objective.structured
+    largest = parts.Auto.largest_dense if structured else parts.Auto.largest_by_products
+    size, rows = matrix.shape[0], matrix.point.outputs.numel()
+    small = plain and serves(matrix, damping) and rows <= parts.Auto.largest_dense
+    if small and (rows < size // 2 or size > largest):
+        return parts.SampleSpace(), f"{rows:,} outputs in all are fewer than {size:,} parameters"
+    if size <= largest:
+        return parts.Cholesky(), f"{size:,} parameters"
+    kind = "" if structured else " of a model without structure"
+    return parts.ConjugateGradient(), f"{size:,} parameters{kind} are more than {largest:,}"
 
 
 class Kronecker(Metric):
     """K-FAC or EKFAC with running averages of its factors, and inverses that serve for some steps."""
 
-    def __init__(self, part: parts.KFAC, point: Point, memory: Memory, seed: int) -> None:
+    def __init__(self, part: parts.Kronecker, point: Point, memory: Memory, seed: int) -> None:
         self.part, self.memory = part, memory
         self.solved_with: float | None = None
         fresh = part.kind(point.objective, point, part.labels, seed, sharing=part.sharing)
@@ -156,7 +172,8 @@ class Kronecker(Metric):
         self.kronecker: KFAC = fresh.with_factors(list(factors))
         self.matrix: Curvature = Fisher(point.objective, point)
         """For the model: the exact Fisher, as the Kronecker form gives directions (Martens and Grosse 2015, §6.4)"""
-        stale = not memory.inverses or (memory.count - memory.inverted_at) >= part.refresh
+        refresh = part.refresh if isinstance(part, parts.KFAC) else 1
+        stale = not memory.inverses or (memory.count - memory.inverted_at) >= refresh
         self.memory = msgspec.structs.replace(
             memory,
             factors=factors,

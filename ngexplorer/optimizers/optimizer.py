@@ -81,7 +81,7 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def second_order(self) -> bool:
         """Whether a curvature matrix is solved with."""
-        return isinstance(self.curvature, parts.Matrix | parts.KFAC)
+        return isinstance(self.curvature, parts.Matrix | parts.Kronecker)
 
     def start(self, objective: Objective, theta: Tensor | None = None, seed: int = 0) -> Stepper:
         """Begin at θ (default: the objective's initial parameters); `seed` draws what is sampled."""

@@ -195,7 +195,7 @@ class Stepper:
             case parts.Torch():
                 self._torch = self._torch or TorchOptimizer(part, point.objective, self.optimizer.learning_rate)
                 return self._torch
-            case parts.KFAC():
+            case parts.Kronecker():
                 return metrics.Kronecker(part, point, memory, seed)
             case _:
                 return metrics.Solved(part.at(point, seed), self.optimizer.solver, memory, self._loss_at)

@@ -102,7 +102,7 @@ def test_a_zero_gradient_needs_no_iteration():
 
 
 def test_the_automatic_solver_is_cholesky_for_few_parameters_and_conjugate_gradient_for_many(quadratic, monkeypatch):
-    assert make("newton").start(quadratic()).step().solver == "cholesky"
+    assert make("newton").start(quadratic()).step().solver == "cholesky (automatic: 4 parameters)"
     monkeypatch.setattr(parts.Auto, "largest_dense", 3)
     assert "conjugate gradient" in make("newton").start(quadratic()).step().solver
 
@@ -345,10 +345,13 @@ def test_sample_space_steps_are_choleskys(curvature, decay, mlp, objective_of):
 
 def test_the_automatic_solver_goes_to_sample_space_where_cases_are_few(mlp, objective_of):
     wide = objective_of(mlp(3, 20, 3), SoftmaxCrossEntropy(), cases=8)
-    assert make("natural-gradient").start(wide).step().solver == "sample space"
-    assert make("newton").start(wide).step().solver == "cholesky"  # the Hessian has no sample space
+    assert make("natural-gradient").start(wide).step().solver == (
+        "sample space (automatic: 24 outputs in all are fewer than 143 parameters)"
+    )
+    # The Hessian has no sample space.
+    assert make("newton").start(wide).step().solver == "cholesky (automatic: 143 parameters)"
     many = objective_of(mlp(3, 5, 3), SoftmaxCrossEntropy(), cases=200)
-    assert make("natural-gradient").start(many).step().solver == "cholesky"
+    assert make("natural-gradient").start(many).step().solver == "cholesky (automatic: 38 parameters)"
 
 
 def test_sample_space_where_it_does_not_serve_says_what_is_there(mlp, objective_of):

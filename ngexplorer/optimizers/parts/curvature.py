@@ -112,11 +112,10 @@ class EmpiricalFisher(Matrix, frozen=True, kw_only=True, tag="empirical-fisher")
     kind: ClassVar[type[matrices.Curvature]] = matrices.EmpiricalFisher
 
 
-class KFAC(Part, frozen=True, kw_only=True, tag="kfac"):
-    """B = K-FAC: a Kronecker product for each layer, of running averages (Martens and Grosse 2015)."""
+class Kronecker(Part, frozen=True, kw_only=True):
+    """A matrix of Kronecker products, one for each layer, from running averages of their factors."""
 
-    title: ClassVar[str] = "K-FAC"
-    kind: ClassVar[type[matrices.KFAC]] = matrices.KFAC
+    kind: ClassVar[type[matrices.KFAC]]
 
     labels: Annotated[
         Literal["sampled", "exact", "training"],
@@ -128,10 +127,18 @@ class KFAC(Part, frozen=True, kw_only=True, tag="kfac"):
         Literal["expand", "reduce"], Meta(description="How the positions of a convolution's weight are put together")
     ] = "expand"
     decay: Annotated[float, Meta(ge=0, lt=1, description="ε of the running averages: min(1 − 1/k, ε)")] = 0.95
+
+
+class KFAC(Kronecker, frozen=True, kw_only=True, tag="kfac"):
+    """B = K-FAC: a Kronecker product for each layer, of running averages (Martens and Grosse 2015)."""
+
+    title: ClassVar[str] = "K-FAC"
+    kind: ClassVar[type[matrices.KFAC]] = matrices.KFAC
+
     refresh: Annotated[int, Meta(ge=1, le=10_000, description="Steps between two inversions of the factors")] = 1
 
 
-class EKFAC(KFAC, frozen=True, kw_only=True, tag="ekfac"):
+class EKFAC(Kronecker, frozen=True, kw_only=True, tag="ekfac"):
     """B = EKFAC: K-FAC's eigenbasis with the gradients' second moments in it (George et al. 2018)."""
 
     title: ClassVar[str] = "EKFAC"

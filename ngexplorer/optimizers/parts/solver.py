@@ -63,8 +63,8 @@ class Eigendecomposition(Part, frozen=True, kw_only=True, tag="eigendecompositio
     eigenvalues: Annotated[
         Literal["signed", "absolute", "pseudo"],
         Meta(
-            description="signed: Q(Λ + λ)⁻¹Qᵀ. absolute: Q(|Λ| + λ)⁻¹Qᵀ, saddle-free (Dauphin et al. 2014). pseudo: "
-            "eigenvalues below 1e-10 of the largest are left out, the minimum-norm solution"
+            description="signed: Q(Λ + λ)⁻¹Qᵀ, where that is positive definite. absolute: Q(|Λ| + λ)⁻¹Qᵀ, saddle-free "
+            "(Dauphin et al. 2014). pseudo: eigenvalues below 1e-10 of the largest are left out, the minimum norm"
         ),
     ] = "signed"
 
