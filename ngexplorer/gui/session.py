@@ -48,6 +48,8 @@ class Notice:
     message: str
     detail: str = ""
     error: bool = True
+    of_race: bool = False
+    """Whether it is about the race under way, and means nothing once there is another."""
 
 
 class Session(QObject):
@@ -114,6 +116,11 @@ class Session(QObject):
     @property
     def state(self) -> str:
         return self.racer.state
+
+    @property
+    def raced(self) -> Experiment | None:
+        """The set-up of the race under way."""
+        return self._loaded
 
     @property
     def untouched(self) -> bool:
@@ -213,7 +220,8 @@ class Session(QObject):
         assert self.race is not None
         assert self._loaded is not None
         names, racing_names = (
-            [contender.optimizer.name for contender in experiment.runs] for experiment in (self.experiment, self._loaded)
+            [contender.optimizer.name for contender in experiment.runs]
+            for experiment in (self.experiment, self._loaded)
         )
         # What the set-up says of other runs says nothing of these.
         source, names = (self.experiment, names) if names == racing_names else (self._loaded, racing_names)
@@ -229,7 +237,8 @@ class Session(QObject):
     def _run_ended(self, run: Run) -> None:
         for event in run.history.events:
             if event.kind in ("failed", "diverged"):
-                self.noticed.emit(Notice(f"{run.label} {_ending(event.kind, event.message)}", event.detail))
+                words = f"{run.label} {_ending(event.kind, event.message)}"
+                self.noticed.emit(Notice(words, event.detail, of_race=True))
 
     # What is shown.
 

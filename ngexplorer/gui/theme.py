@@ -258,6 +258,7 @@ def _style_sheet(t: Theme) -> str:
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: none; }}
     QPushButton, QToolButton {{
         background: {t.raised}; border: 1px solid {t.hairline}; border-radius: 5px; padding: 4px 12px; }}
+    QFileDialog QToolButton {{ padding: 2px; }}
     QToolButton#quiet {{ background: transparent; border: 1px solid transparent; padding: 2px; }}
     QToolButton#chip {{ background: transparent; border: 1px solid transparent; padding: 1px 0; }}
     QToolButton#chip:!checked {{ color: {t.muted}; }}

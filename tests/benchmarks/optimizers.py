@@ -1,7 +1,7 @@
 """Every recipe's loss against seconds and gradients: `python tests/benchmarks/optimizers.py [PROBLEM …] [--json FILE]`.
 
 All runs start at one point, on one torch thread. The tuning budget is the same for all: the best of three settings, by
-the loss at the end; of first-order methods three learning rates, of second-order ones three first dampings. See README.md.
+the loss at the end; of first-order methods three learning rates, of second-order ones three first dampings.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
-from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QToolTip, QVBoxLayout, QWidget
 
 from ngexplorer.gui.forms import Choice
 
@@ -70,6 +71,41 @@ def test_items_say_what_they_are_or_why_they_cannot_be_chosen(narrow, qtbot):
     assert tip_at(view.viewport(), view.visualRect(narrow.model().index(2, 0)).center()) == "What 2 is"
     QToolTip.hideText()
     qtbot.waitUntil(lambda: not QToolTip.isVisible())
+
+
+def test_a_click_on_what_cannot_be_chosen_does_nothing(narrow, qtbot):
+    narrow.refuse(["it has no classes" if i == 2 else None for i, _ in LONG])
+    picked = []
+    narrow.picked.connect(picked.append)
+    narrow.showPopup()
+    QCoreApplication.processEvents()
+    view = narrow.view()
+    qtbot.wait(QApplication.doubleClickInterval() + 50)  # a list that has just been opened takes no click at all
+
+    def click(i):
+        QTest.mouseMove(view.viewport(), view.visualRect(narrow.model().index(i, 0)).center())
+        QTest.mouseClick(
+            view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(narrow.model().index(i, 0)).center()
+        )
+
+    view.setCurrentIndex(narrow.model().index(1, 0))  # the pointer came by
+    click(2)
+    assert view.isVisible() and not picked and narrow.currentIndex() == 0
+    click(3)
+    assert not view.isVisible() and picked == [3]
+
+
+def test_the_keys_pass_over_what_cannot_be_chosen(narrow):
+    narrow.refuse(["it has no classes" if i in (1, 2) else None for i, _ in LONG])
+    picked = []
+    narrow.picked.connect(picked.append)
+    QTest.keyClick(narrow, Qt.Key.Key_Down)
+    assert narrow.currentIndex() == 3
+    narrow.showPopup()
+    QCoreApplication.processEvents()
+    QTest.keyClick(narrow.view(), Qt.Key.Key_Up)
+    QTest.keyClick(narrow.view(), Qt.Key.Key_Return)
+    assert narrow.currentIndex() == 0 and set(picked) <= {0, 3}
 
 
 def test_the_wheel_over_a_combo_box_changes_nothing(narrow):

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.session import Notice
 from ngexplorer.optimizers import make
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs.experiment import Contender
@@ -149,6 +150,42 @@ def test_in_an_editor_space_and_point_are_typed(sit_at, two_moons):
     assert person.session.state == "ready" and person.session.latest == 0
 
 
+def test_enter_gives_the_keys_back_to_the_window(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100_000))
+    editor = person.field("Weight decay").editor
+    person.types(editor, "0.5")
+    assert person.window.focusWidget() is person.window
+    person.rests()
+    person.presses(SPACE)
+    person.sees("running")
+    person.presses(ESCAPE)
+    person.sees("stopped")
+    person.types(editor, "-1")
+    assert person.window.focusWidget() is editor, "there it has to be put right"
+
+
+def test_the_window_s_keys_with_control_work_in_an_editor_and_count_what_is_typed(sit_at, two_moons):
+    person = sit_at(two_moons(steps=100))
+    exported = []
+    person.window.export_action.triggered.disconnect()
+    person.window.export_action.triggered.connect(lambda: exported.append("csv"))
+    editor = person.field("Weight decay").editor
+    person.types(editor, "0.25", enter=False)
+    person.presses(Qt.Key.Key_E, CONTROL)
+    assert exported == ["csv"]
+    assert person.session.experiment.weight_decay == 0.25
+    person.rests()
+    person.types(editor, "0.75", enter=False)
+    before = person.session.generation
+    person.presses(Qt.Key.Key_R, CONTROL)
+    person.until(lambda: person.session.generation > before)
+    person.rests()
+    assert person.session._loaded.weight_decay == 0.75
+    editor.setFocus()
+    person.presses(Qt.Key.Key_A, CONTROL)
+    assert editor.selectedText() == "0.75", "the keys of editing stay those of the editor"
+
+
 def test_escape_takes_back_what_is_being_typed_and_then_stops(sit_at, two_moons):
     person = sit_at(two_moons(steps=100_000))
     person.presses(SPACE)
@@ -205,6 +242,56 @@ def test_a_learning_rate_that_cannot_be_is_marked_and_not_taken(sit_at, two_moon
     person.types(field.editor, "0.2")
     assert not field.editor.property("invalid") and not field.message.isVisible()
     assert person.session.experiment.runs[0].optimizer.learning_rate == 0.2
+    person.rests()
+
+
+def test_what_cannot_be_stays_marked_through_a_reset_until_it_is_put_right(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "newton"))
+    person.opens_card(1)
+    decay, damping = person.field("Weight decay"), person.field("Initial", card=1)
+    person.types(damping.editor, "-3")
+    person.types(decay.editor, "much")
+    assert damping.message.isVisible() and decay.message.isVisible(), "the one does not hide the other"
+    person.presses(Qt.Key.Key_R, CONTROL)
+    person.until(lambda: person.session.generation == 2)
+    person.sees("ready")
+    assert damping.editor.text() == "-3" and damping.message.isVisible() and damping.editor.property("invalid")
+    assert decay.editor.text() == "much" and decay.message.isVisible()
+    assert person.session.race.runs[1].optimizer.damping.initial == 1.0, "the last set-up that can be"
+
+    person.types(decay.editor, "0.5")
+    assert not decay.message.isVisible() and damping.message.isVisible()
+    person.opens_card(1)
+    message = person.window.setup.message
+    assert message.isVisible() and message.text().startswith("Newton, Damping, Initial: -3.0 is not accepted")
+    person.opens_card(1)
+    assert not message.isVisible()
+    person.types(person.field("Initial", card=1).editor, "3")
+    assert not message.isVisible() and not person.field("Initial", card=1).message.isVisible()
+    person.rests()
+    assert person.session.race.runs[1].optimizer.damping.initial == 3
+    assert person.session.experiment.weight_decay == 0.5
+
+
+def test_another_experiment_takes_the_place_of_what_cannot_be(sit_at, two_moons):
+    person = sit_at(two_moons(weight_decay=0.25))
+    decay, steps = person.field("Weight decay"), person.field("Steps")
+    person.types(decay.editor, "-1")
+    person.types(steps.editor, "77", enter=False)
+    person.session.open_experiment(two_moons(weight_decay=0.25))
+    assert decay.editor.text() == "0.25" and steps.editor.text() == "12"
+    assert not decay.message.isVisible() and not decay.editor.property("invalid")
+    person.until(lambda: person.session.generation == 2)
+    person.rests()
+
+
+def test_the_title_is_that_of_other_data_until_those_it_was_opened_with_come_back(sit_at, two_moons):
+    person = sit_at(two_moons())
+    data = person.field("Data").editor.choice
+    person.chooses(data, "Rosenbrock")
+    assert person.window.title.text() == "Rosenbrock" == person.session.experiment.title
+    person.chooses(data, "Two moons")
+    assert person.window.title.text() == "A test"
     person.rests()
 
 
@@ -285,6 +372,39 @@ def test_an_optimizer_is_added_duplicated_and_removed(sit_at, two_moons):
     person.picks(person.card(0).findChildren(type(more))[2], "Remove")
     person.rests()
     assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+
+
+def test_no_run_changes_its_colour_because_others_come_and_go(sit_at, two_moons):
+    person = sit_at(two_moons("adam", "natural-gradient"))
+    setup = person.window.setup
+
+    def colours():
+        labels = person.session.experiment.labels()
+        runs = person.session.experiment.runs
+        names = [run.optimizer.name for run in runs]
+        return dict(zip(labels, themes.colours(names, [run.colour for run in runs]), strict=True))
+
+    def asks(card, what):
+        more = person.card(card).findChildren(type(person.card(card).colour))[2]
+        person.picks(more, what)
+
+    asks(0, "Duplicate")
+    first = colours()
+    assert first["Adam"] == themes.GREEN and first["Natural gradient"] == themes.SKY
+    assert first["Adam 2"] not in (themes.GREEN, themes.SKY)
+    person.picks(setup.add, "Newton")
+    person.picks(setup.add, "Natural gradient")
+    later = colours()
+    assert {label: later[label] for label in first} == first
+    assert later["Newton"] not in first.values() and len(set(later.values())) == 5
+    person.rests()
+    raced = {shown.label: shown.colour for shown in person.session.runs}
+    person.presses(POINT)
+    person.sees("paused")
+    asks(2, "Remove")
+    asks(0, "Remove")
+    assert {shown.label: shown.colour for shown in person.session.runs} == raced, "the race under way keeps its own"
+    assert list(colours().values()) == [later[label] for label in ("Adam 2", "Newton", "Natural gradient 2")]
 
 
 def test_the_last_optimizer_cannot_go_without_a_word(sit_at, two_moons):
@@ -423,6 +543,35 @@ def test_the_cross_hair_reads_every_visible_run(finished, two_moons):
     assert not curves.readout.isVisible()
 
 
+def test_the_cross_hair_reads_what_is_drawn(finished, two_moons):
+    person = finished(two_moons("heavy-ball", steps=5))
+    curves = person.window.curves
+    person.clicks(curves.validation)
+    curves.read_at(2.0)
+    assert curves.readout.texts()[1:3] == ["training", "Heavy ball"]
+    person.clicks(curves.validation)
+    person.clicks(curves.training)
+    curves.read_at(2.0)
+    assert curves.readout.texts()[1:3] == ["validation", "Heavy ball"]
+
+
+def test_a_new_race_forgets_what_was_read_and_said_of_the_last(sit_at, valley):
+    person = sit_at(valley(make("gradient-descent", learning_rate=1.0), "newton", steps=12))
+    person.presses(SPACE)
+    person.sees("finished")
+    curves = person.window.curves
+    person.session.noticed.emit(Notice("The disk is full"))
+    assert [strip.notice.of_race for strip in person.strips] == [True, False]
+    area = curves.frame.view.sceneBoundingRect()
+    curves.frame.scene().sigMouseMoved.emit(area.center())
+    assert curves.readout.isVisible() and curves.hair.isVisible()
+    person.presses(Qt.Key.Key_R, CONTROL)
+    person.until(lambda: person.session.generation == 2)
+    person.sees("ready")
+    assert not curves.readout.isVisible() and not curves.hair.isVisible()
+    assert [strip.notice.message for strip in person.strips] == ["The disk is full"]
+
+
 @pytest.mark.parametrize(
     "axis, column", [("by seconds of compute", "seconds"), ("by gradient equivalents", "gradient_equivalents")]
 )
@@ -509,6 +658,20 @@ def test_a_dialog_that_is_cancelled_does_nothing(finished, two_moons, monkeypatc
     for ask in (person.window.export_csv, person.window.save_file, person.window.open_file):
         ask()
     assert not person.notices and person.session.generation == 1
+
+
+def test_a_file_dialog_opens_where_the_last_file_was(finished, two_moons, tmp_path, monkeypatch):
+    person = finished(two_moons(steps=2))
+    asked = []
+
+    def answer(_, title, start, kinds):
+        asked.append(start)
+        return str(tmp_path / "one.csv"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    person.window.export_csv()
+    person.window.export_csv()
+    assert asked == ["runs.csv", str(tmp_path / "runs.csv")]
 
 
 def test_a_set_up_is_saved_and_opened_again(sit_at, two_moons, tmp_path, monkeypatch):

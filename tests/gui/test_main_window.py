@@ -5,13 +5,14 @@ import threading
 from time import perf_counter
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, Qt, QTimer
-from PySide6.QtGui import QHelpEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QRect, Qt, QTimer
+from PySide6.QtGui import QHelpEvent, QScreen
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QStyle, QStyleOptionComboBox, QToolTip, QWidget
 
 from ngexplorer.gui import application
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.room import Room
 from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
@@ -202,6 +203,18 @@ def laid_out(person):
 def test_the_smallest_window_is_the_one_that_is_tested_here(sit_at, two_moons):
     person = sit_at(two_moons("adam"), size=(300, 200))
     assert (person.window.width(), person.window.height()) == (1024, 640)
+
+
+@pytest.mark.parametrize(
+    "screen, size", [((1280, 720), (1264, 672)), ((1920, 1080), (1600, 1000)), ((800, 600), (1024, 640))], ids=str
+)
+def test_the_window_opens_as_large_as_the_screen_allows(open_session, two_moons, monkeypatch, screen, size):
+    monkeypatch.setattr(QScreen, "availableGeometry", lambda *_: QRect(0, 0, *screen))
+    window = MainWindow(open_session(two_moons()))
+    assert (window.width(), window.height()) == size
+    window._timer.stop()
+    window.close()
+    application._take_down(window)
 
 
 @SIZES

@@ -3,6 +3,7 @@
 import math
 from itertools import combinations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,11 +16,13 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import spectrum as spectra
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, Lines, _polygons, bounds, pen, thinned
+from ngexplorer.gui.plots.lines import Line, _polygons, bounds, clipped, pen, thinned
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
+from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
 from ngexplorer.runs.history import Spectrum
+from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -48,21 +51,64 @@ def test_a_spike_of_one_step_survives_thinning(length, pixels):
 def test_a_line_breaks_where_there_is_no_number():
     nan = math.nan
     line = Line(np.arange(8.0), np.array([nan, 1, 2, nan, nan, 3, 4, 5]), pen("#ffffff"))
-    assert [[(p.x(), p.y()) for p in polygon] for polygon in _polygons(line)] == [
+    assert [[(p.x(), p.y()) for p in polygon] for polygon in _polygons(line, QRectF(0, 0, 8, 8))] == [
         [(1, 1), (2, 2)],
         [(5, 3), (6, 4), (7, 5)],
     ]
-    assert _polygons(Line(np.arange(3.0), np.full(3, nan), pen("#ffffff"))) == []
+    assert _polygons(Line(np.arange(3.0), np.full(3, nan), pen("#ffffff")), QRectF(0, 0, 8, 8)) == []
 
 
-@pytest.mark.usefixtures("qapp")
 def test_bounds_are_those_of_what_is_finite():
-    lines = Lines()
-    lines.show_lines([Line(np.array([0.0, 1, 2]), np.array([3.0, math.nan, -1]), pen("#ffffff"))])
-    box = lines.boundingRect()
+    box = bounds([Line(np.array([0.0, 1, 2]), np.array([3.0, math.nan, -1]), pen("#ffffff"))])
     assert (box.left(), box.right(), box.top(), box.bottom()) == (0, 2, -1, 3)
-    lines.show_lines([])
-    assert lines.boundingRect().isNull()
+    assert bounds([]).isNull()
+
+
+@given(arrays(np.float64, (12, 2), elements=st.floats(-20, 20)))
+def test_a_clipped_line_is_the_line_where_it_can_be_seen(points):
+    window = QRectF(-1, -1, 2, 2)
+    pieces = clipped(points[:, 0], points[:, 1], window)
+    assert all((np.abs(part) <= 4 + 1e-9).all() for piece in pieces for part in piece)
+    length = sum(np.hypot(np.diff(x), np.diff(y)).sum() for x, y in pieces)
+    share = np.linspace(0, 1, 2001)[:, None, None]
+    dense = points[:-1] + share * np.diff(points, axis=0)
+    inside = (np.abs(dense) <= 4).all(2).mean(0)
+    assert length == pytest.approx((inside * np.hypot(*np.diff(points, axis=0).T)).sum(), abs=0.5)
+
+
+def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():
+    window = QRectF(-1, -1, 2, 2)
+    for far in (1e3, 1e9, 1e200, 1e308):
+        x, y = np.array([0.5, far, 0.0, -0.5]), np.array([0.0, far, 0.5, 0.5])
+        (away_x, away_y), (back_x, back_y) = clipped(x, y, window)
+        assert (away_x[0], away_y[0]) == (0.5, 0.0) and away_x[-1] == pytest.approx(4, rel=1e-2)
+        assert away_y[-1] == pytest.approx(3.5, abs=0.02)
+        assert back_y[0] == pytest.approx(4, rel=1e-2) and back_x[0] == pytest.approx(3.5, abs=0.02)
+        assert (back_x[-1], back_y[-1]) == pytest.approx((-0.5, 0.5))
+
+
+def test_a_path_that_goes_astronomically_far_freezes_no_picture(sit_at, valley):
+    person = sit_at(valley(make("heavy-ball", learning_rate=0.5), make("natural-gradient"), steps=60))
+    view = person.window.trajectory
+    for k in range(1, 9):
+        person.presses(Qt.Key.Key_Period)
+        person.until(lambda k=k: person.session.runs[1].run.step == k)
+        person.sees("paused")
+    person.until(lambda: person.session.runs[0].run.state == "diverged")
+    drawn(person)
+    assert max(np.abs(line.x).max() for line in view.lines._lines) > 1e9, "one run goes far away"
+    box = view.lines.boundingRect()
+    (left, right), (low, high) = view.frame.view.viewRange()
+    assert (box.left(), box.right(), box.top(), box.bottom()) == pytest.approx((left, right, low, high))
+    for _ in range(3):
+        QCoreApplication.processEvents()
+    painted = []
+    paint = view.lines.paint
+    view.lines.paint = lambda *what: (painted.append(view.lines._lines), paint(*what))
+    person.session.set_time(2)
+    view.pull()
+    person.until(lambda: bool(painted), timeout=2000)
+    assert painted[-1] is view.lines._lines, "the screen has it too, not only a picture that is asked for"
 
 
 @given(arrays(np.float64, 20, elements=st.floats(allow_nan=True, allow_infinity=False)))
@@ -207,6 +253,31 @@ def test_a_spectrum_switched_off_is_not_drawn(stepped):
     assert not len(view.marks.data) and "switched on" in view.empty.text()
 
 
+def test_newton_s_hessian_is_there_as_long_as_one_of_the_two_switches_is_on(stepped):
+    person = stepped("newton")
+    view = person.window.spectrum
+    person.clicks(view.used)
+    person.window.settle()
+    assert any(len(line.x) > 2 for line in view.lines._lines) and not view.empty.isVisible()
+    assert not (view.marks.data["symbol"] == "o").any()
+    person.clicks(view.used)
+    person.clicks(view.hessian)
+    person.window.settle()
+    assert (view.marks.data["symbol"] == "o").any()
+    assert not any(len(line.x) > 2 for line in view.lines._lines)
+
+
+def test_where_no_spectrum_will_ever_come_it_says_why(sit_at, two_moons):
+    experiment = two_moons("newton", steps=2)
+    person = sit_at(msgspec.structs.replace(experiment, model=ResidualMLP(width=12)))
+    objective = person.session.race.runs[0].objective
+    assert not objective.structured and LARGEST_BY_PRODUCTS < objective.parameters < LARGEST_EXACT
+    person.window.settle()
+    assert person.window.spectrum.empty.text() == (
+        f"{objective.parameters:,} parameters of a residual perceptron: all eigenvalues are computed up to 300"
+    )
+
+
 # Trajectories.
 
 
@@ -246,6 +317,30 @@ def test_a_networks_paths_lie_on_their_principal_plane_and_its_share_is_said(sit
         thetas = np.stack([theta for _, theta in shown.history.snapshots.since(0)])
         np.testing.assert_allclose(np.stack((line.x, line.y), 1), (thetas - plane.origin) @ plane.axes.T)
     assert f"{100 * plane.explained[0]:.0f} % + {100 * plane.explained[1]:.0f} %" in view.subtitle.text()
+
+
+def test_before_the_first_step_no_share_of_a_variance_is_told(sit_at, two_moons):
+    view = drawn(sit_at(two_moons(steps=3)))
+    assert view.subtitle.text() == "no steps yet"
+
+
+def test_where_a_race_rests_the_contours_fill_the_window(sit_at, two_moons, monkeypatch):
+    monkeypatch.setattr(trajectory, "_POINTS", 41)
+    person = sit_at(two_moons("adam", "natural-gradient", steps=40))
+    person.window._timer.stop()
+    person.session.toggle()
+    person.sees("finished")
+    kept = person.session.runs[0].history.snapshots._kept
+    far = 20 * (kept[-1][1] - kept[0][1])
+    kept[7] = (7, kept[7][1] + far)  # a short way out, which a fit of every second point would not know
+    view = drawn(person)
+    person.until(lambda: (view.pull(), view.settled)[1])
+    left, right, low, high = view.surface.window
+    (shown_left, shown_right), (shown_low, shown_high) = view.frame.view.viewRange()
+    assert left <= shown_left and shown_right <= right and low <= shown_low and shown_high <= high
+    box = bounds(view.lines._lines)
+    assert shown_left <= box.left() and box.right() <= shown_right
+    assert shown_low <= box.top() and box.bottom() <= shown_high
 
 
 def test_paths_stay_in_view_between_two_fits_of_the_plane(sit_at, two_moons, monkeypatch):
@@ -327,7 +422,7 @@ def test_a_loss_of_zero_is_told_of_on_a_logarithmic_axis(sit_at, valley):
     person.window.settle()
     curves = person.window.curves
     assert person.session.runs[0].history["loss"][-1] == 0
-    assert curves.note.isVisible()
+    assert curves.note.isVisible() and "zero or less" in curves.note.text()
     person.clicks(curves.log)
     person.window.settle()
     assert not curves.note.isVisible()

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from ngexplorer.gui import theme as themes
 
@@ -68,6 +69,21 @@ def test_a_chosen_colour_is_kept_and_taken_from_the_others():
 def test_icons_are_drawn_in_the_colour_asked_for(theme):
     image = themes.icon("stop", theme.accent).pixmap(16, 16).toImage()
     assert image.pixelColor(image.width() // 2, image.height() // 2) == QColor(theme.accent)
+
+
+@BOTH
+def test_the_icons_of_qt_s_own_file_dialog_have_room(qapp, theme):
+    themes.apply(theme, qapp)
+    dialog = QFileDialog(options=QFileDialog.Option.DontUseNativeDialog)
+    dialog.show()
+    for button in dialog.findChildren(QToolButton):
+        picture = button.grab().toImage()
+        middle, size = button.rect().center(), button.iconSize().width() // 2 - 1
+        seen = {picture.pixel(middle.x() + x, middle.y() + y) for x in range(-size, size) for y in range(-size, size)}
+        assert len(seen) > 2, f"{button.toolTip()}: nothing is drawn"
+    dialog.close()
+    dialog.deleteLater()
+    themes.apply(themes.DARK, qapp)
 
 
 @pytest.mark.usefixtures("qapp")

@@ -40,8 +40,10 @@ class Notices(QWidget):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
         self._room = _MOST
+        self._generation = session.generation
         self.hide()
         session.noticed.connect(self.add)
+        session.race_changed.connect(self._race_changed)
         session.theme_changed.connect(self._dress)
 
     def add(self, notice: Notice) -> None:
@@ -72,6 +74,14 @@ class Notices(QWidget):
         """Show no more at once than a window of that height has room for."""
         self._room = min(max((height - _LOW) // _EACH, 1), _MOST)
         self._show()
+
+    def _race_changed(self) -> None:
+        """Forget what was said of another race."""
+        if self._generation != self.session.generation:
+            self._generation = self.session.generation
+            for strip in self.strips():
+                if strip.notice.of_race:
+                    self.dismiss(strip)
 
     def _dress(self) -> None:
         for strip in self.strips():

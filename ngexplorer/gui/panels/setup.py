@@ -227,7 +227,7 @@ class SetupPanel(QFrame):
         self.session.change(experiment)
 
     def _checked(self) -> tuple[Experiment, dict[str, str]]:
-        """The experiment that is typed, with what was there before for all in it that cannot be; and why that cannot."""
+        """The experiment that is typed, with what was there before for all that cannot be; and why that cannot."""
         raw, faults = copy.deepcopy(self.raw), {}
         before = msgspec.to_builtins(self.session.experiment)
         while True:
@@ -259,12 +259,15 @@ class SetupPanel(QFrame):
     def _colours_kept(self) -> Iterator[None]:
         """No run that stays changes its colour because another one comes or goes."""
         runs = self.raw["runs"]
-        worn = list(zip(runs, _colours(runs), strict=True))
+        worn = {id(run): colour for run, colour in zip(runs, _colours(runs), strict=True)}
         yield
-        for run, colour in worn:
-            i = next((i for i, other in enumerate(runs) if other is run), None)
-            if i is not None and _colours(runs)[i] != colour:
-                run["colour"] = colour
+        changed = True
+        while changed:  # what one run keeps another may have taken
+            changed = False
+            for run, colour in zip(runs, _colours(runs), strict=True):
+                if colour != worn.get(id(run), colour):
+                    run["colour"] = worn[id(run)]
+                    changed = True
 
     def _card_asked(self, what: str, i: int) -> None:
         runs = self.raw["runs"]

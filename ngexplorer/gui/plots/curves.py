@@ -46,7 +46,7 @@ class CurvesView(View):
         self.column.insertWidget(1, self.legend)
         self.lines = Lines()
         self.frame.addItem(self.lines, ignoreBounds=True)
-        self.note = QLabel("a loss of zero lies below every log axis", self.frame)
+        self.note = QLabel("a loss of zero or less lies below every log axis", self.frame)
         self.note.setObjectName("muted")
         self.note.setFont(themes.font(11))
         self.note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -57,6 +57,8 @@ class CurvesView(View):
         self.readout = Readout(self.frame)
         self.frame.scene().sigMouseMoved.connect(self._hover)
         self.frame.viewport().installEventFilter(self)
+        self._read = session.generation
+        session.race_changed.connect(self._new_race)
         session.shown_changed.connect(self.invalidate)
 
     def fingerprint(self) -> Any:
@@ -142,9 +144,18 @@ class CurvesView(View):
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
-            self.hair.hide()
-            self.readout.hide()
+            self._put_away()
         return super().eventFilter(watched, event)
+
+    def _put_away(self) -> None:
+        self.hair.hide()
+        self.readout.hide()
+
+    def _new_race(self) -> None:
+        """What was read of another race is no longer there."""
+        if self._read != self.session.generation:
+            self._read = self.session.generation
+            self._put_away()
 
     def _hover(self, position: QPointF) -> None:
         inside = self.frame.view.sceneBoundingRect().contains(position) and bool(self.session.runs)
@@ -165,6 +176,8 @@ class CurvesView(View):
             if name == "step"
             else f"{compact(x)} {'s' if name == 'seconds' else 'gradients'}"
         )
+        wanted = ((self.training, "loss"), (self.validation, "validation_loss"))
+        columns = {button.text().lower(): column for button, column in wanted if button.isChecked()}
         rows = []
         for shown in self.session.visible:
             history = shown.history
@@ -173,8 +186,8 @@ class CurvesView(View):
                 continue
             at = round(x) if name == "step" else int(np.searchsorted(xs, x, side="right")) - 1
             row = history.row(max(0, at))
-            rows.append((shown, row["loss"], row["validation_loss"]))
-        self.readout.show_rows(head, rows, self.session.theme)
+            rows.append((shown, [row[column] for column in columns.values()]))
+        self.readout.show_rows(head, list(columns), rows, self.session.theme)
 
     def _release(self) -> None:
         self.frame.release()
@@ -257,18 +270,18 @@ class Readout(QFrame):
         self._labels: dict[tuple[int, int], QLabel] = {}
         self.hide()
 
-    def show_rows(self, head: str, rows: list[tuple[Shown, float, float]], theme: themes.Theme) -> None:
-        """Fill in the table: a run, its loss, its validation loss."""
+    def show_rows(
+        self, head: str, columns: list[str], rows: list[tuple[Shown, list[float]]], theme: themes.Theme
+    ) -> None:
+        """Fill in the table: a run and its numbers, without the columns where no run has any."""
         cells: dict[tuple[int, int], tuple[str, str]] = {(0, 0): (head, theme.muted)}
-        both = any(np.isfinite(validation) for _, _, validation in rows)
-        cells[0, 1] = ("training", theme.muted)
-        if both:
-            cells[0, 2] = ("validation", theme.muted)
-        for i, (shown, loss, validation) in enumerate(rows, 1):
+        kept = [j for j in range(len(columns)) if not rows or any(not np.isnan(numbers[j]) for _, numbers in rows)]
+        for column, j in enumerate(kept, 1):
+            cells[0, column] = (columns[j], theme.muted)
+            for i, (_, numbers) in enumerate(rows, 1):
+                cells[i, column] = (compact(numbers[j]), theme.text)
+        for i, (shown, _) in enumerate(rows, 1):
             cells[i, 0] = (shown.label, themes.readable(shown.colour, theme).name())
-            cells[i, 1] = (compact(loss), theme.text)
-            if both:
-                cells[i, 2] = (compact(validation), theme.text)
         for place in self._labels.keys() - cells.keys():
             self._labels[place].hide()
         for place, (text, colour) in cells.items():

@@ -134,7 +134,7 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     outside = (still & (np.abs(begin) > 1)).any(1)
     pieces: list[list[Array]] = []
     reached = -1
-    for i in np.flatnonzero(~outside & (first <= last)):
+    for i in np.flatnonzero(~outside & (first <= last)).tolist():
         if reached != i or first[i] > 0:
             pieces.append([begin[i] + first[i] * along[i]])
         pieces[-1].append(begin[i] + last[i] * along[i])

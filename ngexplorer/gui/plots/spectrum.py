@@ -17,7 +17,7 @@ from ngexplorer.gui.plots.tags import Tag, Tags
 from ngexplorer.gui.plots.view import View, toggle
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs.history import Spectrum
-from ngexplorer.runs.probes import LARGEST_EXACT
+from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 _LABEL = 100
 """The width of a label of λ, pixels."""
@@ -67,16 +67,18 @@ class SpectrumView(View):
             for spectrum in shown.history.spectra_at(step):
                 is_hessian = spectrum.matrix == "hessian"
                 in_use = shown.run.optimizer.curvature.__struct_config__.tag == spectrum.matrix
-                if not (self.hessian.isChecked() if not in_use else self.used.isChecked()):
+                as_dots = in_use and self.used.isChecked()
+                as_line = is_hessian and self.hessian.isChecked()
+                if not (as_dots or as_line):
                     continue
                 rank, height, negative = _ranked(spectrum)
                 steps.add(spectrum.step)
                 ranks = max(ranks, len(spectrum.eigenvalues))
                 magnitudes.append(height)
-                if is_hessian:
+                if as_line:
                     above = np.where(negative, np.nan, height)
                     lines.append(Line(rank, above, pen(colour, 1.2, shown.style, 0.9)))
-                if in_use:
+                if as_dots:
                     spots += _spots(rank[~negative], height[~negative], "o", 4, colour, None, place)
                 spots += _spots(rank[negative], height[negative], "t", 6, None, colour, place)
             row = shown.history.row(step + 1 if self.session.time is not None else step) if len(shown.history) else {}
@@ -127,9 +129,12 @@ class SpectrumView(View):
             return "Loading the data…" if session.state == "loading" else "No run yet"
         if not second:
             return "No visible run uses a curvature matrix.\nAdd Newton, Gauss-Newton or natural gradient to see one."
-        size = second[0].run.objective.parameters
-        if size > LARGEST_EXACT:
-            return f"{size:,} parameters: all eigenvalues are computed up to {LARGEST_EXACT:,}"
+        objective = second[0].run.objective
+        largest = LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS
+        if objective.parameters > largest:
+            raced = None if objective.structured else session.raced
+            model = f" of a {raced.model.title.lower()}" if raced else ""
+            return f"{objective.parameters:,} parameters{model}: all eigenvalues are computed up to {largest:,}"
         if not (self.used.isChecked() or self.hessian.isChecked()):
             return "Neither kind of spectrum is switched on"
         return "The first spectra come with the first step"
@@ -140,7 +145,7 @@ class SpectrumView(View):
             int((s.eigenvalues < -_rounding(s)).sum())
             for shown in second
             for s in shown.history.spectra_at(self.session.step_of(shown))
-            if s.matrix == "hessian"
+            if s.matrix == "hessian" and steps
         ]
         negative = f"▽ {max(counts)} negative" if counts and max(counts) else ""
         self.subtitle.setText(" · ".join(part for part in (at, negative, "|λ| by rank" if steps else "") if part))

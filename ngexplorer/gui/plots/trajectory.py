@@ -27,7 +27,7 @@ from ngexplorer.objectives.landscapes import LandscapeNetwork
 
 _LEVELS = 14
 _POINTS = 400
-"""At most so many points of a path are drawn, and so many of all paths together fit a plane."""
+"""At most so many points of a path are drawn, and about so many of all paths together fit a plane."""
 _PAUSE = 1.5
 """Seconds between two fits of the plane while runs go on."""
 _MARGIN, _BEYOND = 0.2, 0.45
@@ -100,7 +100,7 @@ class TrajectoryView(View):
             return
         self._asked, self._asked_at = question, monotonic()
         objective, landscape = race.runs[0].objective, self.landscape
-        paths = [_path(shown, shown.run.step, _POINTS // len(measures) + 2)[0] for shown in measures]
+        paths = [_path(shown, shown.run.step, _POINTS)[0] for shown in measures]
         aspect, window = self._aspect(), None if landscape is None else self._window or landscape.window
         # While runs go on the processor is theirs: the finest grid comes when they rest.
         sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
@@ -164,6 +164,8 @@ class TrajectoryView(View):
     def _subtitle(self, plane: Plane, off_plane: float) -> None:
         if self.landscape is not None:
             text = f"{self.landscape.title} · its two parameters · log-spaced contours of the loss"
+        elif not self.session.latest:
+            text = "no steps yet"
         else:
             first, second = (f"{100 * share:.0f} %" for share in plane.explained)
             text = (
@@ -230,7 +232,9 @@ def _surfaces(
     if window is not None:
         yield from planes.surface(objective, planes.coordinate_plane(), window, cancel, (33, 65, 129))
         return
-    plane = planes.principal_plane(paths)
+    # The plane takes a share of the points, the window all that are drawn: a short way out is seen too.
+    stride = max(1, math.ceil(sum(map(len, paths)) / _POINTS))
+    plane = planes.principal_plane([path[::-stride] for path in paths])
     coordinates = np.concatenate([plane.project(path)[0] for path in paths])
     # While all stand where they started there is no length to go by but that of θ itself.
     least = 1e-6 if np.ptp(coordinates, axis=0).any() else 0.1 * max(float(np.linalg.norm(plane.origin)), 1.0)
