@@ -1,7 +1,7 @@
 """What the curvature tests share: every loss that has a density, every kind of network, and their dense references.
 
 A reference shares no code with the engine: J is torch.func's, L is −log r of torch.distributions (its derivatives in z
-are torch.func's), and F_R is written from the formulas of MATH §2.
+are torch.func's), and F_R is written from the formulas of the theory.
 """
 
 import math
@@ -61,7 +61,7 @@ def drawn(*shape, seed=0, dtype=FLOAT):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=FLOAT).to(dtype)
 
 
-# Losses: L of one case from its density, and F_R by MATH §2.
+# Losses: L of one case from its density, and F_R by the theory.
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def probit_fisher(z):
 
 HUBER = math.erf(1 / math.sqrt(2)) * math.sqrt(2 * math.pi)
 HUBER = HUBER / (HUBER + 2 * math.exp(-0.5))
-"""P(|r| ≤ 1) where the density is normal there and exponential beyond: .58518 (MATH §2)."""
+"""P(|r| ≤ 1) where the density is normal there and exponential beyond: .58518."""
 
 DENSITIES = {
     "squared": Density(

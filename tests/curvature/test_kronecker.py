@@ -274,7 +274,7 @@ def test_e24_the_gradient_and_the_damped_step_do(vectors):
 @every_label
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 def test_factored_tikhonov_damping(labels, weight_decay, layered_name, problem, vectors, close):
-    """(G + γ/π I)⁻¹ M (A + πγI)⁻¹ with γ² = λ + η, π² = (tr A/d_A)/(tr G/d_G), by MATH §6."""
+    """(G + γ/π I)⁻¹ M (A + πγI)⁻¹ with γ² = λ + η, π² = (tr A/d_A)/(tr G/d_G), by hand."""
     case = problem("softmax logits", layered_name, weight_decay=weight_decay)
     point = case.objective.at(case.theta)
     matrix = KFAC(case.objective, point, labels=labels)

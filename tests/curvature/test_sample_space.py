@@ -88,7 +88,7 @@ def test_many_cases_few_parameters_or_no_damping_go_another_way(problem, routes,
 @pytest.mark.parametrize("loss", ["softmax logits", "bernoulli logits", "squared"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_float32_is_as_good_as_float64_at_little_damping(name, loss, weight_decay, problem, routes, as_large):
-    """λ = 1e-3, where Woodbury's formula on g is 295 % wrong in float32 (MATH §6)."""
+    """λ = 1e-3, where Woodbury's formula on g is 295 % wrong in float32."""
     double, single = (
         problem(loss, name, cases=FEW, weight_decay=weight_decay, dtype=dtype)
         for dtype in (torch.float64, torch.float32)

@@ -324,7 +324,7 @@ def test_the_gaussian_likelihood_is_seen_whole_and_lowest_at_the_mean_and_varian
 @pytest.mark.parametrize("parametrization", FIVE)
 @given(mean=st.floats(-2, 2), variance=st.floats(0.1, 4))
 def test_the_fisher_of_the_gaussian_is_the_papers_in_each_parametrization(parametrization, mean, variance):
-    """MATH §2; in the two it does not print, DᵀFD of diag(1/v, 1/(2v²)) by hand."""
+    """In closed form; in the two it does not print, DᵀFD of diag(1/v, 1/(2v²)) by hand."""
     objective, theta = gaussian(parametrization, mean=mean, variance=variance)
     m, v = mean, variance
     expected = {

@@ -1,4 +1,4 @@
-"""Stochastic asymptotics on a quadratic with constant gradient noise (Martens 2020, §13 and §14; MATH E19 to E23).
+"""Stochastic asymptotics on a quadratic with constant gradient noise (Martens 2020, §13 and §14; E19 to E23).
 
 h = ½(θ − θ*)ᵀH(θ − θ*), θ₊ = θ − α_k B⁻¹(∇h + ξ_k), ξ_k ~ N(0, Σ). Each closed form is held against the exact recursion
 of the second moment, V ← A V Aᵀ + α²B⁻¹ΣB⁻¹ with A = I − αB⁻¹H, and against the mean of 10,000 chains.

@@ -294,7 +294,7 @@ def test_eigenvalues_signed_by_size_and_but_for_zeros(damping, mlp, objective_of
 
 
 def test_the_minimum_norm_solution_is_the_shortest_of_many(mlp, objective_of):
-    """Over-parametrized least squares: −F⁺∇h fits all cases at once, and no other fit is nearer (MATH E18)."""
+    """Over-parametrized least squares: −F⁺∇h fits all cases at once, and no other fit is nearer (E18)."""
     objective = objective_of(mlp(6, 1, bias=False), SquaredError(), cases=4, inputs=6)
     stepper = make("natural-gradient-minimum-norm", learning_rate=1.0).start(objective)
     start = stepper.point.theta

@@ -116,7 +116,7 @@ def quadrature(centre: tuple[float, float], kinks: tuple[float, ...]) -> tuple[T
 LEGENDRE = tuple(torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(400))
 
 
-# Gaussian: (a, b) ↔ (μ, v), written from MATH §2 and not from the code.
+# Gaussian: (a, b) ↔ (μ, v), written from the theory and not from the code.
 
 MOMENTS = {
     "variance": lambda a, b: (a, b),

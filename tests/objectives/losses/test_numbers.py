@@ -1,4 +1,4 @@
-"""The rows of MATH §2, written out, and its numbers."""
+"""The table of losses, written out row by row, and its numbers."""
 
 import math
 
