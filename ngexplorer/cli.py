@@ -188,13 +188,26 @@ def _list(options: argparse.Namespace) -> int:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         print(f"{row['name']:<{width}}  {row['title']}")
+    if options.what == "optimizers":
+        _tell_of_own_optimizers()
     return 0
+
+
+def _tell_of_own_optimizers() -> None:
+    """Where a person's own are looked for, and what keeps some of them out of the list."""
+    from ngexplorer.optimizers import own
+    from ngexplorer.optimizers.catalog import own_optimizers
+
+    print(f"\nYour own stand here too: a .py or .toml file in {own.folder()}", file=sys.stderr)
+    for one in own_optimizers().values():
+        if one.fault:
+            print(f"{one.path}: {one.fault}", file=sys.stderr)
 
 
 def _rows(what: str) -> list[dict[str, Any]]:
     from ngexplorer.objectives.assembly import AnyData, AnyModel
     from ngexplorer.objectives.losses import AnyLoss
-    from ngexplorer.optimizers.catalog import RECIPES, TITLES
+    from ngexplorer.optimizers import catalog
     from ngexplorer.runs import experiment as experiments
     from ngexplorer.settings import members
 
@@ -214,7 +227,7 @@ def _rows(what: str) -> list[dict[str, Any]]:
         case "losses":
             return described(members(AnyLoss))
         case "optimizers":
-            return [{"name": name, "title": TITLES[name]} for name in RECIPES]
+            return [{"name": name, "title": title} for name, (title, _) in catalog.recipes().items()]
         case _:
             paths = {name: find_experiment(name) for name in resource_files.experiment_names()}
             return [{"name": name, "title": experiments.read(path).title} for name, path in paths.items()]

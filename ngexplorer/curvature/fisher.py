@@ -9,6 +9,7 @@ from torch import Tensor
 from ngexplorer.curvature.gauss_newton import GaussNewton
 from ngexplorer.curvature.scores import require_density
 from ngexplorer.objectives import Objective, Point
+from ngexplorer.objectives.losses.base import CaseMap
 
 
 class Fisher(GaussNewton):
@@ -28,8 +29,8 @@ class Fisher(GaussNewton):
     def _middle(self) -> Tensor:
         return self.objective.loss.fisher(self.point.outputs)
 
-    def _push(self, moved: Tensor, rows: slice) -> Tensor:
-        return self.objective.loss.fisher_product(self.point.outputs[rows], moved)
+    def _map(self, rows: slice) -> CaseMap:
+        return self.objective.loss.fisher_map(self.point.outputs[rows])
 
     def _root(self) -> Tensor:
         return self.objective.loss.fisher_root(self.point.outputs)

@@ -9,6 +9,7 @@ from torch import Tensor
 from ngexplorer.curvature import sample_space
 from ngexplorer.curvature.base import LARGEST_FACTORIZED, Curvature
 from ngexplorer.curvature.layers import diagonal_by_layers
+from ngexplorer.objectives.losses.base import CaseMap
 
 _SMALL = 2**23
 """Products of two numbers that take about as long as the structured sum's many operations on small tensors."""
@@ -24,9 +25,14 @@ class GaussNewton(Curvature):
         """H_L of every case, (N, C, C)."""
         return self.objective.loss.hessian(self.point.outputs, self.objective.targets)
 
+    def _map(self, rows: slice) -> CaseMap:
+        """H_L of some cases, as a map of directions of their outputs."""
+        return self.objective.loss.hessian_map(self.point.outputs[rows], self.objective.targets[rows])
+
     def _push(self, moved: Tensor, rows: slice) -> Tensor:
-        """H_L times directions of the outputs at some rows, (rows, K, C)."""
-        return self.objective.loss.hessian_product(self.point.outputs[rows], self.objective.targets[rows], moved)
+        """H_L times directions of the outputs at some rows, (rows, K, C); what the outputs give is computed once."""
+        times: CaseMap = self._kept(f"map {rows.start}", lambda: self._map(rows))
+        return times(moved)
 
     def _root(self) -> Tensor:
         """S with S Sᵀ = H_L, (N, C, R). Raises ValueError where H_L is not positive semi-definite."""

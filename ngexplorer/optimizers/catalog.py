@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ngexplorer.optimizers import parts
+from ngexplorer.optimizers import own, parts
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.settings import SettingError, convert, unknown_name
 
@@ -96,6 +96,47 @@ _RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
 RECIPES: dict[str, Optimizer] = {name: Optimizer(name=name, **settings) for name, (_, settings) in _RECIPES.items()}
 TITLES: dict[str, str] = {name: title for name, (title, _) in _RECIPES.items()}
 
+
+def own_optimizers() -> dict[str, own.Own]:
+    """The person's own by name, with the faulty ones, which have no optimizer."""
+
+    def shipped(name: str, **settings: Any) -> Optimizer:
+        if name not in RECIPES:
+            raise SettingError("recipe", unknown_name("recipe", str(name), list(RECIPES)))
+        return _changed(RECIPES[name], settings)
+
+    return own.found(shipped, RECIPES)
+
+
+def recipes() -> dict[str, tuple[str, Optimizer]]:
+    """Title and optimizer of every recipe there is now by name, the person's own after the catalog's."""
+    shipped = {name: (TITLES[name], optimizer) for name, optimizer in RECIPES.items()}
+    return shipped | {n: (one.title, one.optimizer) for n, one in own_optimizers().items() if one.optimizer is not None}
+
+
+def recipe(name: str) -> Optimizer:
+    """The recipe of that name. Raises SettingError, which tells the fault of an own one that has one."""
+    text = str(name)
+    if text in RECIPES:
+        return RECIPES[text]
+    mine = own_optimizers()
+    if text in mine:
+        optimizer = mine[text].optimizer
+        if optimizer is None:
+            raise SettingError("optimizer", f"{mine[text].path.name}: {mine[text].fault}")
+        return optimizer
+    known = [*RECIPES, *(n for n, one in mine.items() if one.optimizer is not None)]
+    raise SettingError("optimizer", f"{unknown_name('optimizer', text, known)}; own ones are in {own.folder()}")
+
+
+def title(name: str) -> str:
+    """What a person sees of an optimizer of that name."""
+    if name in TITLES:
+        return TITLES[name]
+    mine = own_optimizers().get(name)
+    return mine.title if mine and mine.title else name
+
+
 _PARTS = ("curvature", "solver", "damping", "step", "momentum", "correction", "averaging", "batches")
 
 
@@ -106,26 +147,33 @@ def make(name: str, **settings: Any) -> Optimizer:
     recipe's own part unless it names another), or as the part itself. Raises SettingError for an unknown name or a
     value out of range.
     """
-    if not isinstance(name, str) or name not in RECIPES:
-        raise SettingError("optimizer", unknown_name("optimizer", str(name), list(RECIPES)))
-    raw = msgspec.to_builtins(RECIPES[name])
+    return _changed(recipe(name), settings)
+
+
+def _changed(optimizer: Optimizer, settings: dict[str, Any]) -> Optimizer:
+    raw = msgspec.to_builtins(optimizer)
     for key, value in settings.items():
         raw[key] = _part(raw[key], value) if key in _PARTS else msgspec.to_builtins(value)
-    raw["name"] = name
+    raw["name"] = optimizer.name
     made: Optimizer = convert(raw, Optimizer)
     return made
 
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:
-    """What `make` needs beside the name to make this optimizer again: only what differs from its recipe."""
-    recipe = msgspec.to_builtins(RECIPES[optimizer.name])
+    """What `make` needs beside the name to make this optimizer again: only what differs from its recipe. Of an own one
+    whose file has gone, all that differs from plain gradient descent."""
+    try:
+        base = recipe(optimizer.name)
+    except SettingError:
+        base = Optimizer()
+    start = msgspec.to_builtins(base)
     mine = msgspec.to_builtins(optimizer)
     changed: dict[str, Any] = {}
     for key, value in mine.items():
-        if value == recipe[key] or key == "name":
+        if value == start[key] or key == "name":
             continue
-        if key in _PARTS and value["name"] == recipe[key]["name"]:
-            value = {k: v for k, v in value.items() if v != recipe[key][k]}
+        if key in _PARTS and value["name"] == start[key]["name"]:
+            value = {k: v for k, v in value.items() if v != start[key][k]}
         changed[key] = value
     return changed
 

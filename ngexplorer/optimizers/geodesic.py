@@ -18,7 +18,7 @@ def christoffel(point: Point, direction: Tensor) -> Tensor:
     def square(theta: Tensor, w: Tensor) -> Tensor:
         looked = torch.func.jvp(lambda t: _outputs(objective, t), (theta,), (w,))
         outputs, moved = looked[0], looked[1]
-        return (moved * objective.loss.fisher_product(outputs, moved)).sum() / len(outputs)
+        return (moved * objective.loss.fisher_map(outputs)(moved)).sum() / len(outputs)
 
     def times(theta: Tensor) -> Tensor:
         return 0.5 * torch.func.grad(lambda w: square(theta, w))(direction)

@@ -37,6 +37,18 @@ class Metric:
         raise NotImplementedError
 
 
+class WholeStep(Metric):
+    """A method with a state of its own that answers with a whole step."""
+
+    modelled = False
+    work = 0.0
+    """Gradients it has evaluated elsewhere than at the point it was shown"""
+
+    def moved(self, point: Point, rate: float) -> Solution:
+        """θ's change. Asked twice at one θ, after a step that was abandoned, it answers as before."""
+        raise NotImplementedError
+
+
 class Plain(Metric):
     """B = I: steepest descent."""
 

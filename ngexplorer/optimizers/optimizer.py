@@ -70,7 +70,7 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             found.append(("correction", "the midpoint's step follows the flow from where it is, without momentum"))
         if isinstance(self.step, parts.ModelMinimum) and isinstance(self.momentum, parts.Nesterov):
             found.append(("momentum", "the minimum of the quadratic model has heavy-ball momentum or none"))
-        if isinstance(self.curvature, parts.Torch) and (
+        if isinstance(self.curvature, parts.Torch | parts.Own) and (
             not isinstance(self.step, parts.Fixed | parts.Schedule) or not isinstance(self.momentum, parts.NoMomentum)
         ):
             found.append(

@@ -18,6 +18,7 @@ from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
+from ngexplorer.optimizers.own_method import OwnMethod
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.optimizers.step import NO_STEP, Step
 from ngexplorer.optimizers.step_rules import Way
@@ -46,7 +47,7 @@ class Stepper:
         self._beside = self._apart = 0.0
         """Work of this step besides its point's: in gradients of its cases, and of all cases"""
         self._drawn = False
-        self._torch: TorchOptimizer | None = None
+        self._method: metrics.WholeStep | None = None
 
     @property
     def damping(self) -> float:
@@ -65,7 +66,7 @@ class Stepper:
         """Change one setting from the next step on; editing the damping sets λ itself. Raises SettingError."""
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
-            self._torch = None
+            self._method = None
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -193,8 +194,11 @@ class Stepper:
             case parts.LimitedMemory():
                 return metrics.LimitedMemory(memory)
             case parts.Torch():
-                self._torch = self._torch or TorchOptimizer(part, point.objective, self.optimizer.learning_rate)
-                return self._torch
+                self._method = self._method or TorchOptimizer(part, point.objective, self.optimizer.learning_rate)
+                return self._method
+            case parts.Own():
+                self._method = self._method or OwnMethod(part, self.seed)
+                return self._method
             case parts.Kronecker():
                 return metrics.Kronecker(part, point, memory, seed)
             case _:
@@ -221,7 +225,7 @@ class Stepper:
 
     def _solve(self, metric: metrics.Metric, drive: Tensor, control: float, cancel: Cancel) -> Solution:
         rule = self.optimizer.damping
-        if isinstance(metric, TorchOptimizer):
+        if isinstance(metric, metrics.WholeStep):
             work = metric.work
             solution = metric.moved(self.point, self._rate(self._seen()))
             self._beside += metric.work - work
@@ -255,7 +259,7 @@ class Stepper:
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
         rule, momentum = optimizer.step, optimizer.momentum
-        if isinstance(metric, TorchOptimizer):
+        if isinstance(metric, metrics.WholeStep):
             return Way(direction, rate, math.nan)
         if isinstance(rule, parts.Armijo):
             return step_rules.armijo(self.point, direction, rate, rule, cancel)

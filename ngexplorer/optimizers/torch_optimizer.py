@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ngexplorer.cancellation import Cancel
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import parts
-from ngexplorer.optimizers.metrics import Metric
+from ngexplorer.optimizers.metrics import WholeStep
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.settings import SettingError
 
@@ -47,14 +46,12 @@ def settings_of(text: str) -> dict[str, Any]:
         ) from None
 
 
-class TorchOptimizer(Metric):
+class TorchOptimizer(WholeStep):
     """One optimizer of torch, with its own state, on parameters of the model's shapes.
 
     A method for matrices alone, such as Muon, has the vectors done by AdamW with the same learning rate. A method that
     evaluates the loss itself, such as L-BFGS, is given it; `work` counts those gradients.
     """
-
-    modelled = False
 
     def __init__(self, part: parts.Torch, objective: Objective, rate: float) -> None:
         self.objective = objective
@@ -64,7 +61,6 @@ class TorchOptimizer(Metric):
         kind, settings = found(part.path), settings_of(part.settings)
         make: Callable[..., torch.optim.Optimizer] = kind
         self.title = part.path
-        self.work = 0.0
         try:
             self.optimizers = [make(self.parameters, lr=rate, **settings)]
         except (TypeError, ValueError) as error:
@@ -79,7 +75,6 @@ class TorchOptimizer(Metric):
         self._answered: tuple[Tensor, Tensor] | None = None
 
     def moved(self, point: Point, rate: float) -> Solution:
-        """θ's change. Asked twice at one θ, after a step that was abandoned, it answers as before."""
         if self._answered is None or self._answered[0] is not point.theta:
             for optimizer in self.optimizers:
                 for group in optimizer.param_groups:
@@ -89,9 +84,6 @@ class TorchOptimizer(Metric):
                 optimizer.step(self._closure) if self.asks else optimizer.step()
             self._answered = (point.theta, self._theta() - point.theta)
         return Solution(self._answered[1], 0.0, self.title)
-
-    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
-        raise NotImplementedError
 
     def _show(self, theta: Tensor, gradient: Tensor) -> None:
         sizes = [p.numel() for p in self.parameters]

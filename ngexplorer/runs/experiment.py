@@ -52,7 +52,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def labels(self) -> list[str]:
         """What each run is called: its label, else its optimizer's title; numbered where the same would stand twice."""
-        names = [run.label or catalog.TITLES.get(run.optimizer.name, run.optimizer.name) for run in self.runs]
+        names = [run.label or catalog.title(run.optimizer.name) for run in self.runs]
         labels: list[str] = []
         for name in names:
             numbered = (name, *(f"{name} {i}" for i in range(2, len(names) + 1)))

@@ -23,6 +23,9 @@ class Given:
     def eigenpairs(self):
         return torch.linalg.eigh(self.matrix)
 
+    def cholesky(self, damping):
+        return torch.linalg.cholesky_ex(self.matrix + damping * torch.eye(len(self.matrix), dtype=torch.float64))
+
     @property
     def shape(self):
         return self.matrix.shape

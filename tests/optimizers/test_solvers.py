@@ -66,10 +66,10 @@ def test_conjugate_gradient_steps_are_newtons(mlp, objective_of):
 
 
 def test_k_different_eigenvalues_take_k_iterations():
-    """Exact arithmetic ends conjugate gradient after as many steps as there are eigenvalues; looks are every five."""
+    """Exact arithmetic ends conjugate gradient after as many steps as there are eigenvalues."""
     matrix = matrix_of([1.0] * 7 + [2.0] * 7 + [5.0] * 6)
     b = torch.randn(20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert solve(matrix, b, 0.1, TIGHT, never).iterations == 5
+    assert solve(matrix, b, 0.1, TIGHT, never).iterations == 3
     exact = solve(matrix, b, 0.1, parts.Cholesky(), never)
     three = solve(matrix, b, 0.1, parts.ConjugateGradient(tolerance=1e-12, iterations=3), never)
     torch.testing.assert_close(three.direction, exact.direction, rtol=1e-10, atol=1e-12)
@@ -212,7 +212,7 @@ def test_a_warm_start_begins_at_its_share_of_the_last_direction(network):
     exact = -torch.linalg.solve(dense_of(matrix, 0.1), gradient)
     settings = parts.ConjugateGradient(tolerance=1e-10, iterations=500, warm_start=0.95)
     warm = conjugate_gradient(matrix, gradient, 0.1, settings, start=exact / 0.95)
-    assert warm.iterations == 5  # at the first look
+    assert warm.iterations == 1
     torch.testing.assert_close(warm.direction, exact, rtol=1e-8, atol=1e-10)
     cold = conjugate_gradient(matrix, gradient, 0.1, settings)
     assert cold.iterations > 5
@@ -222,7 +222,7 @@ def test_a_warm_start_begins_at_its_share_of_the_last_direction(network):
 
 
 def test_progress_stops_where_the_model_has_stopped_falling(network):
-    """(φ_i − φ_{i−k})/φ_i < kε with k = max(10, ⌈i/10⌉), looked at every five iterations (Martens 2010, §4.4)."""
+    """(φ_i − φ_{i−k})/φ_i < kε with k = max(10, ⌈i/10⌉) (Martens 2010, §4.4)."""
     point, matrix = network
     gradient, epsilon = point.gradient, 5e-4
     damped = dense_of(matrix, 1e-3)
@@ -232,9 +232,7 @@ def test_progress_stops_where_the_model_has_stopped_falling(network):
         d = solve(matrix, gradient, 1e-3, some, never).direction
         return float(gradient @ d + 0.5 * d @ damped @ d)
 
-    expected = next(
-        i for i in range(15, 200, 5) if (after(i) - after(i - 10)) / after(i) < 10 * epsilon and after(i) < 0
-    )
+    expected = next(i for i in range(11, 200) if (after(i) - after(i - 10)) / after(i) < 10 * epsilon and after(i) < 0)
     found = solve(matrix, gradient, 1e-3, parts.ConjugateGradient(stop="progress", tolerance=epsilon), never)
     assert found.reason == "conjugate gradient: relative progress"
     assert found.iterations == expected

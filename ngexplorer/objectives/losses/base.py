@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ngexplorer.objectives.traits import Traits
+
+CaseMap = Callable[[Tensor], Tensor]
+"""A symmetric linear map of every case's outputs: (N, C) → (N, C), or of K vectors a case, (N, K, C)."""
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name"):
@@ -81,13 +85,17 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """
         raise NotImplementedError
 
-    def hessian_product(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        """H_L u of each case, for one vector a case, (N, C), or K of them, (N, K, C); shaped like u."""
-        return self.fisher_product(z, u) if self.natural else symmetric_product(self.hessian(z, y), u)
+    def hessian_map(self, z: Tensor, y: Tensor) -> CaseMap:
+        """u ↦ H_L u of each case; what z and y give is computed once."""
+        if self.natural:
+            return self.fisher_map(z)
+        hessian = self.hessian(z, y)
+        return lambda u: symmetric_product(hessian, u)
 
-    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
-        """F_R u of each case, for one vector a case, (N, C), or K of them, (N, K, C); shaped like u."""
-        return symmetric_product(self.fisher(z), u)
+    def fisher_map(self, z: Tensor) -> CaseMap:
+        """u ↦ F_R u of each case; what z gives is computed once."""
+        fisher = self.fisher(z)
+        return lambda u: symmetric_product(fisher, u)
 
     def fisher_root(self, z: Tensor) -> Tensor:
         """S with S Sᵀ = F_R for each case, (N, C, K)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ngexplorer.objectives.losses.base import Loss
+from ngexplorer.objectives.losses.base import CaseMap, Loss
 
 
 class DiagonalLoss(Loss, frozen=True, kw_only=True):
@@ -27,11 +27,13 @@ class DiagonalLoss(Loss, frozen=True, kw_only=True):
     def hessian(self, z: Tensor, y: Tensor) -> Tensor:
         return self.fisher(z) if self.natural else torch.diag_embed(self.hessian_diagonal(z, y))
 
-    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
-        return scaled(self.fisher_diagonal(z), u)
+    def fisher_map(self, z: Tensor) -> CaseMap:
+        diagonal = self.fisher_diagonal(z)
+        return lambda u: scaled(diagonal, u)
 
-    def hessian_product(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        return self.fisher_product(z, u) if self.natural else scaled(self.hessian_diagonal(z, y), u)
+    def hessian_map(self, z: Tensor, y: Tensor) -> CaseMap:
+        diagonal = self.hessian_diagonal(z, y)
+        return lambda u: scaled(diagonal, u)
 
     def whitened_gradient(self, z: Tensor, y: Tensor) -> Tensor:
         root = self.fisher_diagonal(z).sqrt()

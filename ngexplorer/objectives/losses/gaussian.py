@@ -9,7 +9,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from ngexplorer.objectives.losses.base import Loss, check_real_targets, r_squared
+from ngexplorer.objectives.losses.base import CaseMap, Loss, check_real_targets, r_squared
 from ngexplorer.objectives.losses.links import GaussianLink
 from ngexplorer.objectives.traits import Traits
 from ngexplorer.settings import unknown_name
@@ -89,11 +89,13 @@ class GaussianNLL(Loss, frozen=True, kw_only=True, tag="gaussian-nll"):
     def fisher(self, z: Tensor) -> Tensor:
         return dense(*self._fisher_entries(z))
 
-    def hessian_product(self, z: Tensor, y: Tensor, u: Tensor) -> Tensor:
-        return self.fisher_product(z, u) if self.natural else product(*self._hessian_entries(z, y), u)
+    def hessian_map(self, z: Tensor, y: Tensor) -> CaseMap:
+        entries = self._hessian_entries(z, y)
+        return lambda u: product(*entries, u)
 
-    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
-        return product(*self._fisher_entries(z), u)
+    def fisher_map(self, z: Tensor) -> CaseMap:
+        entries = self._fisher_entries(z)
+        return lambda u: product(*entries, u)
 
     def fisher_root(self, z: Tensor) -> Tensor:
         """S = Jᵀ diag(1, 1/√2): F_R = Jᵀ diag(1, ½) J."""

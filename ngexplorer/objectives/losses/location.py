@@ -9,7 +9,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from ngexplorer.objectives.losses.base import check_real_targets, r_squared, uniform
+from ngexplorer.objectives.losses.base import CaseMap, check_real_targets, r_squared, uniform
 from ngexplorer.objectives.losses.diagonal import DiagonalLoss
 from ngexplorer.objectives.traits import Traits
 
@@ -80,8 +80,8 @@ class LocationLoss(DiagonalLoss, frozen=True, kw_only=True):
         n, c = z.shape
         return (torch.eye(c, dtype=z.dtype, device=z.device) * math.sqrt(self.information)).expand(n, c, c)
 
-    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
-        return self.information * u
+    def fisher_map(self, z: Tensor) -> CaseMap:
+        return lambda u: self.information * u
 
     def sample(self, z: Tensor, generator: torch.Generator) -> Tensor:
         return z.detach() + self.noise(z, generator)

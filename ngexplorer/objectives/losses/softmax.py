@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ngexplorer.objectives.losses.base import Loss
+from ngexplorer.objectives.losses.base import CaseMap, Loss
 from ngexplorer.objectives.losses.diagonal import DiagonalLoss
 from ngexplorer.objectives.traits import Traits
 
@@ -72,11 +72,16 @@ class SoftmaxCrossEntropy(Categorical, frozen=True, kw_only=True, tag="softmax-c
         p = torch.softmax(z, 1)
         return torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
 
-    def fisher_product(self, z: Tensor, u: Tensor) -> Tensor:
-        """p∘u − p (pᵀu)."""
-        p = torch.softmax(z, 1) if u.ndim == 2 else torch.softmax(z, 1)[:, None]
-        weighted = p * u
-        return weighted - p * weighted.sum(-1, keepdim=True)
+    def fisher_map(self, z: Tensor) -> CaseMap:
+        """u ↦ p∘u − p (pᵀu)."""
+        p = torch.softmax(z, 1)
+
+        def times(u: Tensor) -> Tensor:
+            weight = p if u.ndim == 2 else p[:, None]
+            weighted = weight * u
+            return weighted - weight * weighted.sum(-1, keepdim=True)
+
+        return times
 
     def fisher_root(self, z: Tensor) -> Tensor:
         """(diag(√p) − p√pᵀ) Q, (N, C, C − 1): it maps √p to 0, so √p is left out by an orthonormal basis Q of what

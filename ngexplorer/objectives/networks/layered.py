@@ -466,8 +466,18 @@ class LayeredPass(Pass):
         layers = plain_layers(self.trace)
         if layers is None:
             return super().dense(middle, u, watch)
+        if len(layers) == 1 and layers[0].slope is None and middle.shape[1] == 1:  # as in logistic regression
+            return _weighted_gram(layers[0], middle.view(-1))
         deltas = None if u is None else [delta[:, 0] for _, delta in _affine(self.trace, self._deltas(u))]
         return dense_sum(layers, middle, u, deltas, watch)
+
+
+def _weighted_gram(layer: Layer, weights: Tensor) -> tuple[Tensor, float]:
+    """Σ_n m_n ā_n ā_nᵀ for a layer of one output, whose weight and bias stand in θ as in ā: (P, P); and its flops."""
+    entering = layer.entering
+    if layer.place.bias_at:
+        entering = torch.cat((entering, torch.ones_like(entering[:, :1])), 1)
+    return entering.T @ (weights[:, None] * entering), 2.0 * entering.numel() * entering.shape[1]
 
 
 def plain_layers(trace: SequenceTrace) -> list[Layer] | None:

@@ -18,6 +18,7 @@ from ngexplorer.optimizers.parts.curvature import (
     LimitedMemory,
     Matrix,
     MonteCarloFisher,
+    Own,
     Torch,
 )
 from ngexplorer.optimizers.parts.damping import (
@@ -80,6 +81,7 @@ __all__ = [
     "MonteCarloFisher",
     "Nesterov",
     "NoMomentum",
+    "Own",
     "Part",
     "Polyak",
     "SampleSpace",

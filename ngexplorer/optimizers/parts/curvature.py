@@ -164,6 +164,23 @@ class Torch(Part, frozen=True, kw_only=True, tag="torch"):
     ] = ""
 
 
+class Own(Part, frozen=True, kw_only=True, tag="own"):
+    """Whatever a class of your own makes of a point: a step is the learning rate times what its `step(point)` returns.
+    Its code runs when the race takes its first step."""
+
+    title: ClassVar[str] = "Own method"
+
+    file: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$",
+            max_length=200,
+            description="Name of a Python file in the folder of your own optimizers, without .py",
+        ),
+    ]
+    settings: Annotated[str, Meta(max_length=1000, description="Arguments of the class, such as decay=0.9")] = ""
+
+
 Curvature = (
     Identity
     | DiagonalEmpiricalFisher
@@ -176,4 +193,5 @@ Curvature = (
     | KFAC
     | EKFAC
     | Torch
+    | Own
 )

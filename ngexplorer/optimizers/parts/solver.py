@@ -38,9 +38,10 @@ class ConjugateGradient(Part, frozen=True, kw_only=True, tag="conjugate-gradient
     title: ClassVar[str] = "Conjugate gradient"
 
     stop: Annotated[
-        Literal["residual", "progress"],
+        Literal["residual", "forcing", "progress"],
         Meta(
-            description="residual: ‖(B + λI)d + g‖ ≤ tolerance · ‖g‖. progress: the model fell by less than tolerance "
+            description="residual: ‖(B + λI)d + g‖ ≤ tolerance · ‖g‖. forcing: ≤ min(tolerance, √‖g‖) · ‖g‖, closer as "
+            "the gradient falls (Dembo, Eisenstat and Steihaug 1982). progress: the model fell by less than tolerance "
             "for each of the last max(10, i/10) iterations"
         ),
     ] = "residual"

@@ -13,7 +13,7 @@ from ngexplorer.curvature import Curvature, EmpiricalFisher, IndefiniteError
 from ngexplorer.optimizers.parts import ConjugateGradient
 from ngexplorer.optimizers.solvers.solution import Solution
 
-# How many iterations run between two looks at how far it is: each look waits for the device.
+# How many iterations run between two looks at how far it is: each look waits for a device that is not the host.
 _BETWEEN_LOOKS = 5
 _SPACING = 1.3
 """Snapshots of the way are this factor of iterations apart (Martens 2010)."""
@@ -38,11 +38,12 @@ def by_conjugate_gradient(
     if run.goal == 0:
         zero = torch.zeros_like(gradient)
         return Solution(zero, damping, "conjugate gradient: the gradient is zero", residual=gradient, iterations=0)
+    between = 1 if gradient.device.type == "cpu" else _BETWEEN_LOOKS
     for iteration in range(1, settings.iterations + 1):
         if cancel():
             raise Cancelled
         run.advance()
-        if iteration % _BETWEEN_LOOKS == 0 or iteration == settings.iterations:
+        if iteration % between == 0 or iteration == settings.iterations:
             reason = run.look(iteration)
             if reason:
                 return run.solution(iteration, f"conjugate gradient: {reason}", loss)
@@ -64,7 +65,11 @@ class _Run:
         self.search = -self.preconditioned
         self.square = self.residual.dot(self.preconditioned)
         self.lowest = torch.full_like(self.square, torch.inf)
-        self.goal = settings.tolerance**2 * float(gradient.dot(gradient))
+        steepness = float(gradient.dot(gradient))
+        share = (
+            min(settings.tolerance**2, math.sqrt(steepness)) if settings.stop == "forcing" else settings.tolerance**2
+        )
+        self.goal = share * steepness
         self.models: list[Tensor] = []
         self.snapshots: list[tuple[int, Tensor]] = []
         self._next = 1.0
@@ -80,7 +85,7 @@ class _Run:
         product = self._times(self.search)
         bend = self.search.dot(product)
         # Below the goal it stands still until it is looked at: past it, rounding is all that is left to divide by.
-        going = self.residual.dot(self.residual) > self.goal if self.settings.stop == "residual" else self.square > 0
+        going = self.residual.dot(self.residual) > self.goal if self.settings.stop != "progress" else self.square > 0
         lowest = torch.minimum(self.lowest, bend / self.search.dot(self.search))
         self.lowest = torch.where(going, lowest, self.lowest)
         rate = torch.where(going, self.square / bend, 0.0)
@@ -101,7 +106,7 @@ class _Run:
         left, lowest = torch.stack((self.residual.dot(self.residual), self.lowest)).tolist()
         if not lowest > 0:
             raise IndefiniteError(self.matrix.title, self.damping, lowest - self.damping, exact=False)
-        if self.settings.stop == "residual":
+        if self.settings.stop != "progress":
             return "residual below the tolerance" if left <= self.goal else ""
         if left == 0:
             return "residual below the tolerance"

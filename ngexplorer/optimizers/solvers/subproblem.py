@@ -21,7 +21,11 @@ _ITERATIONS = 200
 
 
 def in_ball(matrix: Curvature, gradient: Tensor, radius: float) -> Solution:
-    """min gᵀδ + ½δᵀBδ over ‖δ‖ ≤ Δ, exactly, by the secular equation in the eigenbasis (Moré and Sorensen 1983)."""
+    """min gᵀδ + ½δᵀBδ over ‖δ‖ ≤ Δ, exactly: Newton's step where B is positive definite and the step inside, else by
+    the secular equation in the eigenbasis (Moré and Sorensen 1983)."""
+    inside_already = _newton(matrix, gradient, radius)
+    if inside_already is not None:
+        return inside_already
     values, inside, vectors = _eigenbasis(matrix, gradient)
     # Directions that neither bend nor slope, to rounding, are left alone.
     least = len(values) * torch.finfo(vectors.dtype).eps
@@ -34,6 +38,19 @@ def in_ball(matrix: Curvature, gradient: Tensor, radius: float) -> Solution:
             return _solution(vectors, newton, 0.0, values, "trust region: inside", boundary=False)
     shift, step = _on_sphere(values, inside, lambda lam: radius, float(np.linalg.norm(inside)) / radius)
     return _solution(vectors, step, shift, values, "trust region: on the boundary", boundary=True)
+
+
+def _newton(matrix: Curvature, gradient: Tensor, radius: float) -> Solution | None:
+    """−B⁻¹g by Cholesky, a small part of an eigendecomposition's work, unless it is no minimum in the ball or lost in
+    rounding."""
+    factor, failed = matrix.cholesky(0.0)
+    step = torch.cholesky_solve(-gradient[:, None], factor)[:, 0]
+    pivots = factor.diagonal().square()
+    wrong, long, least, most = torch.stack((failed.to(step.dtype), step.dot(step), pivots.min(), pivots.max())).tolist()
+    sound = wrong == 0 and least > len(step) * torch.finfo(step.dtype).eps * most
+    if not sound or not math.sqrt(long) <= radius:
+        return None
+    return Solution(step, 0.0, "trust region: inside", product=-gradient)
 
 
 def with_cube(matrix: Curvature, gradient: Tensor, weight: float) -> Solution:

@@ -65,8 +65,8 @@ def test_products_are_those_of_the_dense_matrices(entry, close):
         u = torch.randn(len(z), *vectors, z.shape[1], dtype=z.dtype, generator=torch.Generator().manual_seed(9))
         fisher = torch.einsum("ncd,n...d->n...c", entry.loss.fisher(z), u)
         hessian = torch.einsum("ncd,n...d->n...c", entry.loss.hessian(z, y), u)
-        close(entry.loss.fisher_product(z, u), fisher)
-        close(entry.loss.hessian_product(z, y, u), hessian)
+        close(entry.loss.fisher_map(z)(u), fisher)
+        close(entry.loss.hessian_map(z, y)(u), hessian)
 
 
 def test_roots_square_to_their_matrices(entry, close):
@@ -135,8 +135,8 @@ def test_float32_stays_float32_and_agrees(entry):
         "hessian": (loss.hessian(half, target), loss.hessian(z, y)),
         "fisher": (loss.fisher(half), loss.fisher(z)),
         "fisher root": (loss.fisher_root(half), loss.fisher_root(z)),
-        "fisher product": (loss.fisher_product(half, u.float()), loss.fisher_product(z, u)),
-        "hessian product": (loss.hessian_product(half, target, u.float()), loss.hessian_product(z, y, u)),
+        "fisher product": (loss.fisher_map(half)(u.float()), loss.fisher_map(z)(u)),
+        "hessian product": (loss.hessian_map(half, target)(u.float()), loss.hessian_map(z, y)(u)),
         "prediction": (loss.prediction(half), loss.prediction(z)),
         "metric": (loss.metric(half, target), loss.metric(z, y)),
     }

@@ -259,12 +259,12 @@ def test_a_quadratic_has_its_curvatures_and_no_fisher():
     assert float(saddle.per_case(z, y)) == -2.5
     assert saddle.gradient(z, y).tolist() == [[2.0, -3.0]]
     assert saddle.hessian(z, y).tolist() == [[[1.0, 0.0], [0.0, -1.0]]]
-    assert saddle.hessian_product(z, y, z).tolist() == [[2.0, -3.0]]
+    assert saddle.hessian_map(z, y)(z).tolist() == [[2.0, -3.0]]
     generator = torch.Generator().manual_seed(0)
     for refused in (
         lambda: saddle.fisher(z),
         lambda: saddle.fisher_root(z),
-        lambda: saddle.fisher_product(z, z),
+        lambda: saddle.fisher_map(z)(z),
         lambda: saddle.sample(z, generator),
     ):
         with pytest.raises(ValueError, match="not the negative log of a density: it has no Fisher matrix and no lab"):
