@@ -6,6 +6,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from ngexplorer.curvature import Curvature
 from ngexplorer.curvature.kfac import Factors, Inverse
 from ngexplorer.optimizers import parts
 
@@ -33,6 +34,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     inverses: tuple[Inverse, ...] = ()
     inverted_at: int = 0
     """The count at which the inverses were computed"""
+    matrix: Curvature | None = None
+    """The curvature matrix of an earlier step, where it serves for some"""
+    looked_at: int = 0
+    """The count at which that matrix was looked at"""
     mean: Tensor | None = None
     """The average of the iterates"""
     averaged: int = 0
@@ -55,12 +60,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
                 square = curvature.decay * square + (1 - curvature.decay) * gradient.square()
         return msgspec.structs.replace(self, count=self.count + 1, average=average, square=square)
 
-    def moved(self, delta: Tensor, theta: Tensor, averaging: parts.Averaging) -> Memory:
-        """After a step to θ: in the average of the iterates."""
+    def moved(self, before: Tensor, theta: Tensor, averaging: parts.Averaging) -> Memory:
+        """After a step to θ: in the average of the iterates, of which the one it left is the first."""
         mean, averaged = self.mean, self.averaged
         if isinstance(averaging, parts.Polyak) and self.count > averaging.start:
+            if mean is None:
+                mean, averaged = before, 1
             averaged += 1
-            mean = theta if mean is None else mean + (theta - mean) / averaged
+            mean = mean + (theta - mean) / averaged
         elif isinstance(averaging, parts.Exponential):
             averaged += 1
             mean = theta if mean is None else averaging.decay * mean + (1 - averaging.decay) * theta

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled
-from ngexplorer.curvature import Curvature
+from ngexplorer.curvature import Curvature, IndefiniteError
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers import parts
+
+_PARALLEL = 1e-8
+"""Negative bends this small beside the others are the rounding of directions that are all but parallel."""
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,20 @@ def model_minimum(matrix: Curvature, gradient: Tensor, direction: Tensor, before
     use = [direction] if before is None else [direction, before]
     span = torch.stack(use, 1)
     products = matrix @ span
-    inner = span.T @ products + damping * span.T @ span
-    read = torch.cat((inner.reshape(-1), span.T @ gradient)).double().tolist()
+    lengths = span.T @ span
+    inner = span.T @ products + damping * lengths
     n = len(use)
-    system = torch.tensor(read[: n * n], dtype=torch.float64, device="cpu").view(n, n)
-    right = torch.tensor(read[n * n :], dtype=torch.float64, device="cpu")
+    read = torch.cat((inner, lengths, (span.T @ gradient)[None])).double().cpu()
+    system, lengths, right = read[:n], read[n : 2 * n], read[-1]
     # In units in which d and δ₀ bend alike, however long they are; where they are all but parallel the least of the
     # equivalent answers is taken.
     units = system.diagonal().abs().rsqrt()
     units = torch.where(torch.isfinite(units), units, 1.0)
     scaled = system * units[:, None] * units
+    if float(torch.linalg.eigvalsh(scaled)[0]) < -_PARALLEL:
+        # Stationary, but no minimum: the model falls for ever in this plane.
+        lowest = float(torch.linalg.eigvals(torch.linalg.pinv(lengths, hermitian=True) @ system).real.min())
+        raise IndefiniteError(matrix.title, damping, lowest - damping, exact=False)
     alpha, *rest = (-units * (torch.linalg.pinv(scaled, hermitian=True) @ (units * right))).tolist()
     mu = rest[0] if rest else 0.0
     delta, product = alpha * direction, alpha * products[:, 0]

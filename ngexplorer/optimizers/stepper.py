@@ -67,6 +67,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
+            self._memory = msgspec.structs.replace(self._memory, matrix=None)
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -103,6 +104,9 @@ class Stepper:
         memory = self._seen()
         looked = self._looked(point, memory)
         metric = self._metric(looked, memory)
+        matrix = metric.matrix
+        earlier = matrix.point if matrix is not None and matrix.point not in (point, looked) else None
+        spent = earlier.work if earlier else 0.0
         rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
         drive = self._drive(memory)
         control, why, lowest = self._scheduled(memory.count), "", math.nan
@@ -121,7 +125,9 @@ class Stepper:
                     raise
                 why, lowest = "not positive definite", error.lowest_eigenvalue
                 continue
-            if looked is not point:
+            if earlier is not None:
+                self._apart = (earlier.work - spent) * earlier.objective.cases / self.objective.cases
+            elif looked is not point:
                 self._apart = looked.work * looked.objective.cases / self.objective.cases
             why_now = self._refusal(trial, control)
             if not why_now:
@@ -136,12 +142,14 @@ class Stepper:
         self.control = control
         # What is carried on from earlier steps may be what leads nowhere.
         still = torch.zeros_like(point.theta)
-        self._memory = msgspec.structs.replace(self._memory, velocity=still, direction=None, pairs=(), gradient=None)
+        self._memory = msgspec.structs.replace(
+            memory, velocity=still, direction=None, pairs=(), gradient=None, matrix=None
+        )
         loss = float(point.value)
         return Step(
             loss_before=loss,
             loss_after=loss,
-            damping=control if isinstance(rule, parts.LevenbergMarquardt) else math.nan,
+            damping=math.nan if isinstance(rule, parts.TrustRegion | parts.Cubic) else control,
             gradient_norm=float(torch.linalg.vector_norm(point.gradient)),
             lowest_eigenvalue=lowest,
             rejected_trials=rejected + 1,
@@ -202,7 +210,9 @@ class Stepper:
             case parts.Kronecker():
                 return metrics.Kronecker(part, point, memory, seed)
             case _:
-                return metrics.Solved(part.at(point, seed), self.optimizer.solver, memory, self._loss_at)
+                served = memory.matrix is not None and memory.count - memory.looked_at < part.refresh
+                matrix = memory.matrix if served and memory.matrix is not None else part.at(point, seed)
+                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -340,6 +350,9 @@ class Stepper:
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
         if isinstance(metric, metrics.Kronecker):
             memory = metric.memory
+        part = self.optimizer.curvature
+        if isinstance(part, parts.Matrix) and part.refresh > 1 and metric.matrix is not memory.matrix:
+            memory = msgspec.structs.replace(memory, matrix=metric.matrix, looked_at=memory.count)
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
         if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀
@@ -347,8 +360,8 @@ class Stepper:
         direction = trial.solution.direction if _warm(self.optimizer) else None
         gradient = self.point.gradient if isinstance(self.optimizer.curvature, parts.LimitedMemory) else None
         memory = msgspec.structs.replace(memory, velocity=velocity, direction=direction, gradient=gradient)
+        self._memory = memory.moved(self.point.theta, trial.after.theta, self.optimizer.averaging)
         self.point = trial.after
-        self._memory = memory.moved(delta, trial.after.theta, self.optimizer.averaging)
         return record
 
 

@@ -274,7 +274,7 @@ def test_the_stepper_given_the_noise_makes_the_chain(optimizer, newton, a, regre
     inverse = torch.linalg.inv(hessian) if newton else torch.eye(3).double()
     theta = objective.initial_parameters
     stepper = msgspec.structs.replace(optimizer, averaging=parts.Polyak()).start(objective)
-    visited = []
+    visited = [theta]
     for k, xi in enumerate(noise):
         rate = 0.3 if a is None else 1 / (k + a + 1)
         theta = theta - rate * inverse @ (objective.gradient(theta) + xi)

@@ -9,9 +9,9 @@ from ngexplorer.optimizers import Optimizer, make, parts
 
 
 @pytest.mark.parametrize("start", [0, 4])
-def test_polyaks_average_is_the_mean_of_the_iterates_after_a_step(start, problems):
+def test_polyaks_average_is_the_mean_of_the_iterates_from_one_on(start, problems):
     stepper = make("gradient-descent", averaging={"name": "polyak", "start": start}).start(problems["quadratic"])
-    visited = []
+    visited = [stepper.point.theta]
     for k in range(1, 12):
         stepper.step()
         visited.append(stepper.point.theta)

@@ -48,7 +48,8 @@ def test_the_minimizer_in_a_ball_meets_the_optimality_conditions(values, radius,
     assert found.boundary == (shift > 0) or shift == pytest.approx(0, abs=1e-9)
     if found.boundary:
         assert float(norm(delta)) == pytest.approx(radius, rel=1e-9)
-    assert found.lowest == pytest.approx(min(values), abs=1e-12)
+    if found.boundary:  # inside, Newton's step is had without eigenvalues
+        assert found.lowest == pytest.approx(min(values), abs=1e-12)
     torch.testing.assert_close(found.product, b @ delta, rtol=1e-8, atol=1e-8 * size)
 
 

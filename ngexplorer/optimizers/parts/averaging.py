@@ -16,11 +16,11 @@ class LastIterate(Part, frozen=True, kw_only=True, tag="none"):
 
 
 class Polyak(Part, frozen=True, kw_only=True, tag="polyak"):
-    """The mean of all iterates since a step (Polyak and Juditsky 1992; Martens 2020, §14)."""
+    """The mean of all iterates θ_s, …, θ_k, the start being θ₀ (Polyak and Juditsky 1992; Martens 2020, §14)."""
 
     title: ClassVar[str] = "Polyak"
 
-    start: Annotated[int, Meta(ge=0, le=10_000_000, description="The first step that counts")] = 0
+    start: Annotated[int, Meta(ge=0, le=10_000_000, description="s, the first iterate that counts")] = 0
 
 
 class Exponential(Part, frozen=True, kw_only=True, tag="exponential"):

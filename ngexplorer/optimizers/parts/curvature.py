@@ -15,6 +15,10 @@ Form = Annotated[
     Meta(description="The whole matrix, its blocks of layers, or its diagonal alone"),
 ]
 
+Refresh = Annotated[
+    int, Meta(ge=1, le=10_000, description="Steps that a matrix serves for before it is looked at anew")
+]
+
 
 class Identity(Part, frozen=True, kw_only=True, tag="identity"):
     """B = I: the Euclidean metric, so that −B⁻¹∇h is steepest descent."""
@@ -60,6 +64,7 @@ class Matrix(Part, frozen=True, kw_only=True):
     kind: ClassVar[type[matrices.Curvature]]
 
     form: Form = "whole"
+    refresh: Refresh = 1
 
     def at(self, point: Point, seed: int) -> matrices.Curvature:
         """The matrix at a point; `seed` draws the labels, where some are drawn."""
@@ -135,7 +140,7 @@ class KFAC(Kronecker, frozen=True, kw_only=True, tag="kfac"):
     title: ClassVar[str] = "K-FAC"
     kind: ClassVar[type[matrices.KFAC]] = matrices.KFAC
 
-    refresh: Annotated[int, Meta(ge=1, le=10_000, description="Steps between two inversions of the factors")] = 1
+    refresh: Annotated[int, Meta(ge=1, le=10_000, description="Steps that the inverses of the factors serve for")] = 1
 
 
 class EKFAC(Kronecker, frozen=True, kw_only=True, tag="ekfac"):
