@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def unchecked(why: str, expected: Number | None = None) -> Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """The verdict on one claim. Its fields are what `ngexplorer verify --json` prints."""
+    """The verdict on one claim."""
 
     name: str
     """The claim, in words"""
@@ -70,6 +71,20 @@ class Check:
     """None: it cannot be checked here"""
     why: str = ""
     """Why it could not be checked, or what went wrong"""
+
+    @property
+    def difference(self) -> float | None:
+        """The largest difference between what was measured and what was expected."""
+        if self.expected is None or self.measured is None:
+            return None
+        pairs = zip(_numbers(self.measured), _numbers(self.expected), strict=True)
+        return max(abs(measured - expected) for measured, expected in pairs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields as JSON has them: several numbers as a list, null for what is no finite number; `why` only where
+        there is one."""
+        fields = dataclasses.asdict(self) | {"expected": _plain(self.expected), "measured": _plain(self.measured)}
+        return fields if self.why else {name: value for name, value in fields.items() if name != "why"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,12 @@ def _numbers(value: Any) -> tuple[float, ...]:
     if hasattr(value, "reshape"):
         value = value.reshape(-1).tolist()
     return tuple(float(number) for number in value) if isinstance(value, list | tuple) else (float(value),)
+
+
+def _plain(number: Number | None) -> Any:
+    if isinstance(number, tuple):
+        return [_plain(part) for part in number]
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _shown(numbers: tuple[float, ...]) -> Number:

@@ -1,6 +1,7 @@
 """Stochastic optimization of a quadratic with constant gradient noise: ensembles of chains, and their exact moments.
 
-h = ½(θ − θ*)ᵀH(θ − θ*), θ₊ = θ − α_k B⁻¹(∇h + ξ_k), ξ_k ~ N(0, Σ): all chains advance as one tensor (Martens 2020, §14).
+h = ½(θ − θ*)ᵀH(θ − θ*), θ₊ = θ − α_k B⁻¹(∇h + ξ_k), ξ_k ~ N(0, Σ): all chains advance as one tensor
+(Martens 2020, §14).
 """
 
 from __future__ import annotations

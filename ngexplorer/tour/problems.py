@@ -50,9 +50,7 @@ class Output(nn.Module):
 class Behind(nn.Module):
     """A network whose parameters θ = φ(γ) stand behind a map of each by itself; γ is what is trained."""
 
-    def __init__(
-        self, network: nn.Module, value: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]
-    ) -> None:
+    def __init__(self, network: nn.Module, value: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self._networks = [network]  # a list, so that θ is not registered beside γ
         self._value = value
@@ -66,11 +64,13 @@ class Behind(nn.Module):
         return outputs
 
 
-def classifier(*widths: int, cases: int = 20, weight_decay: float = 0.0, **how: type[nn.Module]) -> ngx.Objective:
+def classifier(
+    *widths: int, cases: int = 20, weight_decay: float = 0.0, activation: type[nn.Module] = nn.Tanh
+) -> ngx.Objective:
     """Softmax cross-entropy of a small network on Gaussian inputs with labels that have nothing to do with them."""
     y = torch.randint(widths[-1], (cases,), generator=torch.Generator().manual_seed(1))
     loss = ngx.losses.SoftmaxCrossEntropy()
-    return ngx.Objective(mlp(*widths, **how), loss, drawn(cases, widths[0], seed=2), y, weight_decay)
+    return ngx.Objective(mlp(*widths, activation=activation), loss, drawn(cases, widths[0], seed=2), y, weight_decay)
 
 
 def logistic(*widths: int, cases: int = 40, weight_decay: float = 0.0) -> ngx.Objective:
@@ -79,11 +79,13 @@ def logistic(*widths: int, cases: int = 40, weight_decay: float = 0.0) -> ngx.Ob
     return ngx.Objective(mlp(*widths), ngx.losses.BernoulliLogits(), drawn(cases, widths[0], seed=2), y, weight_decay)
 
 
-def regression(*widths: int, cases: int = 20, variance: float = 1.0, **how: type[nn.Module]) -> ngx.Objective:
+def regression(
+    *widths: int, cases: int = 20, variance: float = 1.0, activation: type[nn.Module] = nn.Tanh
+) -> ngx.Objective:
     """Squared error of a small network on Gaussian inputs and targets."""
     loss = ngx.losses.SquaredError(variance=variance)
     return ngx.Objective(
-        mlp(*widths, **how), loss, drawn(cases, widths[0], seed=2), drawn(cases, widths[-1], seed=3)
+        mlp(*widths, activation=activation), loss, drawn(cases, widths[0], seed=2), drawn(cases, widths[-1], seed=3)
     )
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 import ngexplorer as ngx
 from ngexplorer.curvature import Fisher, Hessian
 from ngexplorer.tour import ensembles
-from ngexplorer.tour.ensembles import Ensemble, Noisy
 from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.ensembles import Ensemble, Noisy
 from ngexplorer.tour.problems import drawn, quadratic, tensor
 from ngexplorer.tour.stop import Stop
 
@@ -40,7 +40,7 @@ def _furthest(found: Ensemble, theory: Tensor) -> Outcome:
     return at_most(((found.mean - theory)[later].abs() / found.error[later]).max(), 4)
 
 
-@stop.claim("The preconditioner's own check: H of least squares has the eigenvalues ½, 1, 2 and 4", "§14")
+@stop.claim("The problem: H of this least squares has the eigenvalues ½, 1, 2 and 4", "§14")
 def eigenvalues() -> Outcome:
     return near(torch.linalg.eigvalsh(_problem().h), _EIGENVALUES, 1e-10)
 
@@ -51,7 +51,7 @@ def floor() -> Outcome:
     return near(ensembles.expected(problem, [0.5] * 600)[-1] / ensembles.floor(problem, 0.5), 1, 1e-8)
 
 
-@stop.claim("The mean of 4,000 chains against the exact moments, 30 steps: most standard errors apart", "§14")
+@stop.claim("Fixed α = ½, 30 steps: 4,000 chains against the exact moments, most standard errors apart", "§14")
 def floor_of_an_ensemble() -> Outcome:
     problem, rates = _problem(), [0.5] * 30
     return _furthest(ensembles.ensemble(problem, rates), ensembles.expected(problem, rates))
@@ -66,7 +66,10 @@ def floor_with_newton() -> Outcome:
     return near((found / theory - 1).abs().max(), 0, 1e-8)
 
 
-@stop.claim("The same from 4,000 chains, α = 0.2: most standard errors apart", "§14")
+@stop.claim(
+    "B = H, α = 0.2, 30 steps: 4,000 chains against the start's and the floor's parts, most standard errors apart",
+    "§14",
+)
 def floor_with_newton_of_an_ensemble() -> Outcome:
     problem, alpha = _newton(), 0.2
     left = (1 - alpha) ** (2 * torch.arange(31).double())
@@ -74,7 +77,7 @@ def floor_with_newton_of_an_ensemble() -> Outcome:
     return _furthest(ensembles.ensemble(problem, [alpha] * 30, seed=1), theory)
 
 
-@stop.claim("At 1.02 times 2/λmax(B⁻¹H) nothing holds it: E[h − h*] after 3,000 steps, over Δ₀", "§14")
+@stop.claim("Fixed α at 1.02 times 2/λmax(B⁻¹H): E[h − h*] after 3,000 steps, over Δ₀", "§14")
 def beyond_the_limit() -> Outcome:
     problem = _problem()
     limit = 2 / float(torch.linalg.eigvals(torch.linalg.solve(problem.b, problem.h)).real.max())
@@ -94,7 +97,7 @@ def one_over_k() -> Outcome:
     return near((ensembles.expected(problem, _falling(200, a)) / theory - 1).abs().max(), 0, 1e-8)
 
 
-@stop.claim("The same from 4,000 chains, 60 steps: most standard errors apart", "§14")
+@stop.claim("B = H, α_k = 1/(k + a + 1), 60 steps: 4,000 chains against that, most standard errors apart", "§14")
 def one_over_k_of_an_ensemble() -> Outcome:
     problem, a = _newton(), 3
     k = torch.arange(61).double()
@@ -102,7 +105,7 @@ def one_over_k_of_an_ensemble() -> Outcome:
     return _furthest(ensembles.ensemble(problem, _falling(60, a), seed=2), theory)
 
 
-@stop.claim("B = bI, b = ½, the same rates: k·E at k = 20,000 over its limit ½ tr(HV)", "§14")
+@stop.claim("B = bI, b = ½, α_k = 1/(k + a + 1): k·E at k = 20,000 over its limit ½ tr(HV)", "§14")
 def plain_descent() -> Outcome:
     problem = _problem()
     plain = problem.preconditioned(0.5 * torch.eye(4).double())
@@ -122,19 +125,21 @@ def dimension() -> Outcome:
     return near(limits, (15.2667, 325.367), 5e-4)
 
 
-@stop.claim("There 4,000·E after 4,000 steps, n = 10", "§14")
+@stop.claim("H = Σ = diag(1 … 10), B = I: 4,000·E after 4,000 steps", "§14")
 def dimension_by_moments() -> Outcome:
     return near(4000 * ensembles.expected(_harmonic(10), _falling(4000, 10))[-1], 15.2667, 0.3)
 
 
-@stop.claim("The same with B = H: n/2", "§14")
+@stop.claim("H = Σ = diag(1 … 10), B = H: 4,000·E after 4,000 steps, n/2", "§14")
 def dimension_with_newton() -> Outcome:
     problem = _harmonic(10)
     found = ensembles.expected(problem.preconditioned(problem.h), _falling(4000, 10))[-1]
     return near(4000 * found, 5, 0.05)
 
 
-@stop.claim("n = 10, B = I, 80 steps, 4,000 chains against the exact moments: most standard errors apart", "§14")
+@stop.claim(
+    "H = Σ = diag(1 … 10), B = I, 80 steps: 4,000 chains against the exact moments, most standard errors apart", "§14"
+)
 def dimension_of_an_ensemble() -> Outcome:
     problem, rates = _harmonic(10), _falling(80, 10)
     return _furthest(ensembles.ensemble(problem, rates, seed=3), ensembles.expected(problem, rates))
@@ -146,7 +151,9 @@ def averaging() -> Outcome:
     return near(ensembles.average(problem, 0.5, 40) / ensembles.expected_average(problem, 0.5, 40)[-1], 1, 1e-8)
 
 
-@stop.claim("The same from 4,000 chains, 40 steps: most standard errors apart", "§14")
+@stop.claim(
+    "Averaging the iterates, α = ½, 40 steps: 4,000 chains against the exact moments, most standard errors apart", "§14"
+)
 def averaging_of_an_ensemble() -> Outcome:
     problem = _problem()
     found = ensembles.averaged_ensemble(problem, 0.5, 40, seed=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ def undamped_step() -> Outcome:
     return at_least(step.loss_after / step.loss_before, 1)
 
 
-@stop.claim("The step with λ = 1 from there: loss after, over loss before", "§10")
+@stop.claim("The step with λ = 1 from this stop's start: loss after, over loss before", "§10")
 def damped_step() -> Outcome:
     objective = stop.experiment().objective()
     step = make("natural-gradient", damping={"name": "constant", "value": 1.0}).start(objective).step()
@@ -44,7 +45,7 @@ def ratio_on_a_quadratic() -> Outcome:
     return near(ratios[(ratios - 1).abs().argmax()], 1, 1e-8)
 
 
-@stop.claim("There Levenberg-Marquardt shrinks λ by ω = ⅔ each step: λ₁₀/λ₀", "§10")
+@stop.claim("An exact quadratic: Levenberg-Marquardt shrinks λ by ω = ⅔ each step: λ₁₀/λ₀", "§10")
 def marquardt_on_a_quadratic() -> Outcome:
     history = ngx.run(_bowl(), make("newton", damping={"initial": 2.0}), steps=11)
     return near(history["damping"][11] / history["damping"][1], (2 / 3) ** 10, 1e-12)
@@ -58,7 +59,7 @@ def _first(name: str = "newton", damping: float = 0.7) -> tuple[ngx.optimizers.S
     return step, stepper.point.theta - point.theta, point.gradient
 
 
-@stop.claim("With the damped model, ρ over 1 + λ‖δ‖²/|gᵀδ|", "§10")
+@stop.claim("An exact quadratic, damped model: ρ over 1 + λ‖δ‖²/|gᵀδ|", "§10")
 def ratio_of_the_damped_model() -> Outcome:
     step, delta, gradient = _first()
     expected = 1 + step.damping * delta.dot(delta) / gradient.dot(delta).abs()
@@ -92,7 +93,7 @@ def region_gives_the_damping_back() -> Outcome:
     return near([_region(damping)[0] / damping for damping in dampings], (1, 1, 1), 1e-6)
 
 
-@stop.claim("And takes the same step; largest difference", "§10")
+@stop.claim("A trust region of the radius ‖δ(λ)‖ takes the step δ(λ); largest difference", "§10")
 def region_takes_the_step() -> Outcome:
     return near(_region(0.3)[1], 0, 1e-8)
 
@@ -106,8 +107,7 @@ def _lengths() -> list[float]:
 
 @stop.claim("‖δ(λ)‖ falls strictly from λ = 10⁻⁶ to 10⁶: the largest ratio of neighbours", "§10")
 def length_falls() -> Outcome:
-    lengths = _lengths()
-    return at_most(max(after / before for before, after in zip(lengths, lengths[1:], strict=False)), 0.9999)
+    return at_most(max(after / before for before, after in pairwise(_lengths())), 0.9999)
 
 
 @stop.claim("λ = 10⁶: the angle between δ and −∇h, in degrees: gradient descent at the end of the dial", "§10")
@@ -130,7 +130,9 @@ def damped_errors() -> Outcome:
     return near(shrunk, tuple((1 - 0.5 * values / (values + 0.2)).tolist()), 1e-8)
 
 
-@stop.claim("An indefinite Hessian is refused without damping, and its lowest eigenvalue named, over the true one", "§10")
+@stop.claim(
+    "An indefinite Hessian is refused without damping, and its lowest eigenvalue named, over the true one", "§10"
+)
 def indefinite_is_refused() -> Outcome:
     objective = classifier(3, 4, 3)
     theta = objective.initial_parameters

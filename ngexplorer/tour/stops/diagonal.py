@@ -27,19 +27,19 @@ def _batches(size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return mean, EmpiricalFisher(objective, theta).diagonal(), objective.gradient(theta).square()
 
 
-@stop.claim("Batches of one: the mean square of the gradient is the diagonal of F̄; largest difference", "§11.2")
+@stop.claim("Batches of one: the mean square of the gradient is the diagonal of F̄; largest difference", "§11")
 def batches_of_one() -> Outcome:
     mean, diagonal, _ = _batches(1)
     return near(gap(mean, diagonal), 0, 1e-10)
 
 
-@stop.claim("Batches of b = 3: it is F̄ᵢᵢ/b + (1 − 1/b)(∇h)ᵢ²; largest difference", "§11.2")
+@stop.claim("Batches of b = 3: the mean square of the gradient is F̄ᵢᵢ/b + (1 − 1/b)(∇h)ᵢ²; largest difference", "§11")
 def batches_of_three() -> Outcome:
     mean, diagonal, square = _batches(3)
     return near(gap(mean, diagonal / 3 + 2 / 3 * square), 0, 1e-10)
 
 
-@stop.claim("So it is not the diagonal of F̄; largest difference", "§11.2")
+@stop.claim("Batches of three: the mean square of the gradient is not the diagonal of F̄; largest difference", "§11")
 def batches_are_not_cases() -> Outcome:
     mean, diagonal, _ = _batches(3)
     return at_least(gap(mean, diagonal), 0.1)
@@ -53,29 +53,29 @@ def _against_torch(mine: str, theirs: str) -> float:
     return max(gap(a, b) for a, b in zip(walk(make(mine, learning_rate=0.02), objective, 20), others, strict=True))
 
 
-@stop.claim("B = v^½ + ε with v a running average of g², and ḡ for g: 20 steps against PyTorch's Adam", "§11.2")
+@stop.claim("B = v^½ + ε with v a running average of g², and ḡ for g: 20 steps against PyTorch's Adam", "§11")
 def adam() -> Outcome:
     return near(_against_torch("adam", "Adam"), 0, 1e-10)
 
 
-@stop.claim("The same without the average ḡ: PyTorch's RMSprop", "§11.2")
+@stop.claim("B = v^½ + ε with v a running average of g²: 20 steps against PyTorch's RMSprop", "§11")
 def rmsprop() -> Outcome:
     return near(_against_torch("rmsprop", "RMSprop"), 0, 1e-10)
 
 
-@stop.claim("With a sum for the average: PyTorch's Adagrad", "§11.2")
+@stop.claim("B = v^½ + ε with v the sum of g²: 20 steps against PyTorch's Adagrad", "§11")
 def adagrad() -> Outcome:
     return near(_against_torch("adagrad", "Adagrad"), 0, 1e-10)
 
 
-@stop.claim("Adam's first step is α in every coordinate, whatever the gradient: |δᵢ|/α, smallest and largest", "§11.2")
+@stop.claim("Adam's first step is α in every coordinate, whatever the gradient: |δᵢ|/α, smallest and largest", "§11")
 def first_step_of_adam() -> Outcome:
     objective = classifier(3, 4, 3)
     delta = (walk(make("adam", learning_rate=0.02), objective, 1)[0] - objective.initial_parameters).abs() / 0.02
     return near((delta.min(), delta.max()), (1, 1), 1e-4)
 
 
-@stop.claim("h times c: the step of v^(−ξ)∇h goes as c^(1 − 2ξ), for ξ = 0, ¼, ½, ¾, 1", "§11.2")
+@stop.claim("h times c: the step of v^(−ξ)∇h goes as c^(1 − 2ξ), for ξ = 0, ¼, ½, ¾, 1", "§11")
 def exponents() -> Outcome:
     def length(scale: float, exponent: float) -> float:
         loss = ngx.losses.SquaredError(variance=1 / scale)

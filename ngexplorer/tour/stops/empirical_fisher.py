@@ -35,29 +35,29 @@ def _sizes(theta: float, exponent: float, steps: int) -> list[float]:
     return found
 
 
-@stop.claim("h = ½θ², F̄^(−ξ)∇h, α = 0.1, ξ = ¼, from θ = 1: it ends in a two-cycle of size (α/2)^(1/(2ξ))", "§11.2")
+@stop.claim("h = ½θ², F̄^(−ξ)∇h, α = 0.1, ξ = ¼, from θ = 1: it ends in a two-cycle of size (α/2)^(1/(2ξ))", "§11")
 def cycle_at_a_quarter() -> Outcome:
     return near(_sizes(1.0, 0.25, 300)[-2:], (0.0025, 0.0025), 1e-9)
 
 
-@stop.claim("The same with ξ = 0.4", "§11.2")
+@stop.claim("h = ½θ², F̄^(−ξ)∇h, α = 0.1, ξ = 0.4: the two-cycle's size", "§11")
 def cycle_at_two_fifths() -> Outcome:
     return near(_sizes(1.0, 0.4, 300)[-2:], (0.0236435, 0.0236435), 5e-8)
 
 
-@stop.claim("ξ = ½, from θ = 1.03: neutral, it hops between 0.03 and −0.07 for ever", "§11.2")
+@stop.claim("h = ½θ², ξ = ½, from θ = 1.03: neutral, it hops between 0.03 and −0.07 for ever", "§11")
 def neutral_at_a_half() -> Outcome:
     return near(sorted(_sizes(1.03, 0.5, 300)[-2:]), (0.03, 0.07), 1e-9)
 
 
-@stop.claim("ξ = ¾: a distance from the cycle grows by 4ξ − 1 a step", "§11.2")
+@stop.claim("h = ½θ², ξ = ¾: a distance from the cycle grows by 4ξ − 1 a step", "§11")
 def unstable_at_three_quarters() -> Outcome:
     cycle = (_ALPHA / 2) ** (2 / 3)
     sizes = _sizes(cycle * (1 + 1e-6), 0.75, 8)
     return near(((sizes[8] - cycle) / (sizes[0] - cycle)) ** (1 / 8), 2, 1e-3)
 
 
-@stop.claim("With the exact Fisher |θ| shrinks by |1 − α| a step, for α = 0.1, 1.5 and 1.9", "§11.2")
+@stop.claim("h = ½θ² with the exact Fisher: |θ| shrinks by |1 − α| a step, for α = 0.1, 1.5 and 1.9", "§11")
 def fisher_converges() -> Outcome:
     def shrunk(alpha: float) -> float:
         stepper = make("natural-gradient", damping="none", learning_rate=alpha).start(_parabola(1.0))
@@ -81,12 +81,12 @@ def _scaling(kind: type[Curvature]) -> float:
     return float(ratio[ratio.abs().argmin()])
 
 
-@stop.claim("Targets times c at θ = 0: F⁻¹∇h goes as this power of c", "§11.1")
+@stop.claim("Targets times c at θ = 0: F⁻¹∇h goes as this power of c", "§11")
 def fisher_scales_with_the_targets() -> Outcome:
     return near(_scaling(Fisher), 1, 1e-8)
 
 
-@stop.claim("The same: F̄⁻¹∇h goes as this power", "§11.1")
+@stop.claim("Targets times c at θ = 0: F̄⁻¹∇h goes as this power of c", "§11")
 def empirical_fisher_scales_against_them() -> Outcome:
     return near(_scaling(EmpiricalFisher), -1, 1e-8)
 
@@ -100,14 +100,14 @@ def _noisy() -> tuple[ngx.Objective, torch.Tensor]:
     return objective, torch.linalg.lstsq(design, objective.targets).solution[:, 0]
 
 
-@stop.claim("Noise twice what the model thinks, at the optimum: F̄/F on the diagonal", "§11.1")
+@stop.claim("Noise twice what the model thinks, at the optimum: F̄/F on the diagonal", "§11")
 def noise_quadruples() -> Outcome:
     objective, theta = _noisy()
     empirical, fisher = (kind(objective, theta).dense().diagonal() for kind in (EmpiricalFisher, Fisher))
     return near(empirical / fisher, (4, 4), 0.1)
 
 
-@stop.claim("How far F̄ is from 4F there, in standard errors, at most", "§11.1")
+@stop.claim("Noise twice what the model thinks: how far F̄ is from 4F, in standard errors, at most", "§11")
 def noise_quadruples_within_errors() -> Outcome:
     objective, theta = _noisy()
     inputs: Any = objective.inputs
@@ -119,7 +119,7 @@ def noise_quadruples_within_errors() -> Outcome:
     return at_most(((empirical - 4 * fisher).abs() / error).max(), 4)
 
 
-@stop.claim("This stop's network after 20 steps of natural gradient: how far F̄ is from F, in share of F", "§11.1")
+@stop.claim("This stop's network after 20 steps of natural gradient: how far F̄ is from F, in share of F", "§11")
 def apart_on_a_network() -> Outcome:
     objective = stop.experiment().objective()
     theta, _ = ngx.run(objective, make("natural-gradient"), steps=20).parameters(20)

@@ -35,7 +35,7 @@ def _scalars(loss: Any, z: float, y: float) -> tuple[float, float]:
 def _row(name: str, loss: Any, z: float, y: float, fisher: float, hessian: float, tolerance: float = 1e-8) -> None:
     """The claim of one row with one output."""
 
-    @stop.claim(f"{name}: (F_R, H_L) at z = {z:g}, y = {y:g}", "§9.2")
+    @stop.claim(f"{name}: F_R and H_L at z = {z:g}, y = {y:g}", "§9.2")
     def measured() -> Outcome:
         return near(_scalars(loss, z, y), (fisher, hessian), tolerance)
 
@@ -54,25 +54,25 @@ def _sigmoid(z: float) -> float:
 
 _P = _sigmoid(0.6)
 _M = _phi(0.4) / _below(0.4)
-_row("Gaussian, σ² = 0.3, equal", losses.SquaredError(variance=0.3), 0.4, 1.1, 1 / 0.3, 1 / 0.3)
-_row("Bernoulli logit, equal", losses.BernoulliLogits(), 0.6, 1.0, _P * (1 - _P), _P * (1 - _P))
-_row("Bernoulli, z = p, not", losses.BernoulliProbability(), 0.3, 1.0, 1 / (0.3 * 0.7), 1 / 0.3**2)
-_row("Probit, not", losses.Probit(), 0.4, 1.0, _phi(0.4) ** 2 / (_below(0.4) * _below(-0.4)), _M * (_M + 0.4))
-_row("Poisson log-rate, equal", losses.PoissonLogRate(), 0.3, 2.0, math.exp(0.3), math.exp(0.3))
-_row("Poisson, z = rate, not", losses.PoissonRate(), 1.5, 4.0, 1 / 1.5, 4 / 1.5**2)
-_row("Laplace, b = 2, not: G = 0", losses.Laplace(scale=2.0), 0.0, 1.0, 1 / 4, 0.0)
+_row("Gaussian, σ² = 0.3 (equal)", losses.SquaredError(variance=0.3), 0.4, 1.1, 1 / 0.3, 1 / 0.3)
+_row("Bernoulli logit (equal)", losses.BernoulliLogits(), 0.6, 1.0, _P * (1 - _P), _P * (1 - _P))
+_row("Bernoulli, z = p (not equal)", losses.BernoulliProbability(), 0.3, 1.0, 1 / (0.3 * 0.7), 1 / 0.3**2)
+_row("Probit (not equal)", losses.Probit(), 0.4, 1.0, _phi(0.4) ** 2 / (_below(0.4) * _below(-0.4)), _M * (_M + 0.4))
+_row("Poisson log-rate (equal)", losses.PoissonLogRate(), 0.3, 2.0, math.exp(0.3), math.exp(0.3))
+_row("Poisson, z = rate (not equal)", losses.PoissonRate(), 1.5, 4.0, 1 / 1.5, 4 / 1.5**2)
+_row("Laplace, b = 2 (G = 0)", losses.Laplace(scale=2.0), 0.0, 1.0, 1 / 4, 0.0)
 _row(
-    "Student's t, ν = 4, s = 1.3, not",
+    "Student's t, ν = 4, s = 1.3 (not equal)",
     losses.StudentT(degrees=4.0, scale=1.3),
     0.0,
     3.0,
     5 / (7 * 1.69),
     5 * (4 * 1.69 - 9) / (4 * 1.69 + 9) ** 2,
 )
-_row("Cauchy, s = 1, not", losses.Cauchy(), 0.0, 2.0, 1 / 2, 2 * (1 - 4) / (1 + 4) ** 2)
-_row("Huber as a density, δ = 1, not", losses.Huber(threshold=1.0), 0.0, 0.5, 0.58518, 1.0, 5e-6)
-_row("Huber as a density, δ = 1.345, not", losses.Huber(threshold=1.345), 0.0, 2.0, 0.77380, 0.0, 5e-6)
-_row("Logistic, unit scale, not", losses.Logistic(), 0.0, 1.0, 1 / 3, 2 * _sigmoid(1.0) * _sigmoid(-1.0))
+_row("Cauchy, s = 1 (not equal)", losses.Cauchy(), 0.0, 2.0, 1 / 2, 2 * (1 - 4) / (1 + 4) ** 2)
+_row("Huber as a density, δ = 1 (not equal)", losses.Huber(threshold=1.0), 0.0, 0.5, 0.58518, 1.0, 5e-6)
+_row("Huber as a density, δ = 1.345 (not equal)", losses.Huber(threshold=1.345), 0.0, 2.0, 0.77380, 0.0, 5e-6)
+_row("Logistic, unit scale (not equal)", losses.Logistic(), 0.0, 1.0, 1 / 3, 2 * _sigmoid(1.0) * _sigmoid(-1.0))
 
 
 def _gaussian(parametrization: Any, a: float, b: float, y: float) -> tuple[Tensor, Tensor]:
@@ -84,12 +84,12 @@ def variance_fisher() -> Outcome:
     return near(_gaussian("variance", 0.0, 2.0, 3.0)[0], (0.5, 0, 0, 0.125), _ROUNDING)
 
 
-@stop.claim("The same: H_L = [[1/v, r/v²], [·, r²/v³ − 1/(2v²)]]", "§9.2")
+@stop.claim("Gaussian (μ, v), v = 2, r = 3: H_L = [[1/v, r/v²], [·, r²/v³ − 1/(2v²)]]", "§9.2")
 def variance_hessian() -> Outcome:
     return near(_gaussian("variance", 0.0, 2.0, 3.0)[1], (0.5, 0.75, 0.75, 1.0), _ROUNDING)
 
 
-@stop.claim("Its determinant is −1/(2v³): always indefinite", "§9.2")
+@stop.claim("Gaussian (μ, v), v = 2: det H_L = −1/(2v³), always indefinite", "§9.2")
 def variance_determinant() -> Outcome:
     return near(torch.linalg.det(_gaussian("variance", 0.0, 2.0, 3.0)[1]), -1 / 16, _ROUNDING)
 
@@ -99,7 +99,7 @@ def log_variance_fisher() -> Outcome:
     return near(_gaussian("log-variance", 0.0, 0.5, 1.0)[0], (math.exp(-0.5), 0, 0, 0.5), _ROUNDING)
 
 
-@stop.claim("The same: det H_L = −½ r² e^(−2s)", "§9.2")
+@stop.claim("Gaussian (μ, s = log v), s = 0.5, r = 1: det H_L = −½ r² e^(−2s)", "§9.2")
 def log_variance_determinant() -> Outcome:
     hessian = _gaussian("log-variance", 0.0, 0.5, 1.0)[1]
     return near(torch.linalg.det(hessian), -0.5 * math.exp(-1.0), _ROUNDING)
@@ -110,7 +110,7 @@ def natural_fisher() -> Outcome:
     return near(_gaussian("natural", 0.5, -0.25, 3.0)[0], (2, 4, 4, 16), _ROUNDING)
 
 
-@stop.claim("The same: H_L is F_R, whatever y; largest difference", "§9.2")
+@stop.claim("Gaussian, natural parameters: H_L is F_R, whatever y; largest difference", "§9.2")
 def natural_hessian() -> Outcome:
     fisher, hessian = _gaussian("natural", 0.5, -0.25, 3.0)
     return near(gap(hessian, fisher), 0, _ROUNDING)
@@ -160,19 +160,19 @@ def split_at_logits() -> Outcome:
     return near(gap(_dense(GaussNewton, objective), _dense(Fisher, objective)), 0, 1e-10)
 
 
-@stop.claim("The same split at its probabilities: G is the empirical Fisher", "§9.2")
+@stop.claim("A classifier split at its probabilities: G is the empirical Fisher; largest difference", "§9.2")
 def split_at_probabilities() -> Outcome:
     objective = _split([nn.Softmax(1)], losses.SoftmaxProbabilities())
     return near(gap(_dense(GaussNewton, objective), _dense(EmpiricalFisher, objective)), 0, 1e-10)
 
 
-@stop.claim("The same split at its log-probabilities: G is 0; its largest entry", "§9.2")
+@stop.claim("A classifier split at its log-probabilities: G is 0; its largest entry", "§9.2")
 def split_at_log_probabilities() -> Outcome:
     objective = _split([nn.LogSoftmax(1)], losses.SoftmaxLogProbabilities())
     return near(_dense(GaussNewton, objective).abs().max(), 0, 1e-14)
 
 
-@stop.claim("F is the same whichever of the three; largest difference", "§9.2")
+@stop.claim("A classifier split at any of the three: F is the same; largest difference", "§9.2")
 def fisher_does_not_see_the_split() -> Outcome:
     one = _dense(Fisher, _split([], losses.SoftmaxCrossEntropy()))
     others = (
@@ -213,7 +213,7 @@ class WholeNetwork(losses.Loss, frozen=True, kw_only=True, tag="whole-network"):
         return bends
 
 
-@stop.claim("With all of the network in the loss: G is the Hessian", "§9.2")
+@stop.claim("A classifier with all of its network in the loss: G is the Hessian; largest difference", "§9.2")
 def split_before_the_network() -> Outcome:
     usual = _split([], losses.SoftmaxCrossEntropy())
     inputs: Any = usual.inputs

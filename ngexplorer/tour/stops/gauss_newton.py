@@ -27,7 +27,7 @@ def two_weights_gauss_newton() -> Outcome:
     return near(_pair(_two_weights())[1], (6.76, -3.64, -3.64, 1.96), 1e-10)
 
 
-@stop.claim("The same: H − G = [[0, xr], [xr, 0]], r = bax − y", "§8")
+@stop.claim("z = b·a·x: H − G = [[0, xr], [xr, 0]], r = bax − y", "§8")
 def two_weights_second_term() -> Outcome:
     hessian, gauss_newton = _pair(_two_weights())
     return near(hessian - gauss_newton, (0, -4.44, -4.44, 0), 1e-10)
@@ -44,7 +44,7 @@ def gauss_newton_at_the_saddle() -> Outcome:
     return near(_pair(*_saddle())[1].abs().max(), 0, 1e-14)
 
 
-@stop.claim("There H has the eigenvalues ∓c, c = E[input · target]", "§8")
+@stop.claim("This stop's network at θ = 0: H has the eigenvalues ∓c, c = E[input · target]", "§8")
 def hessian_at_the_saddle() -> Outcome:
     objective, origin = _saddle()
     inputs: Any = objective.inputs
@@ -64,7 +64,7 @@ def gauss_newton_is_positive() -> Outcome:
     return at_least(eigenvalues[0] / eigenvalues[-1], 0, 1e-12)
 
 
-@stop.claim("The lowest eigenvalue of H there, over its highest", "§8.1")
+@stop.claim("A tanh classifier at its start: the lowest eigenvalue of H, over the highest", "§8.1")
 def hessian_is_not() -> Outcome:
     objective = classifier(3, 4, 3)
     eigenvalues = Hessian(objective, objective.initial_parameters).eigenvalues()
@@ -94,7 +94,7 @@ def relu_blocks() -> Outcome:
     return near(_blocks(nn.ReLU), 0, 1e-8)
 
 
-@stop.claim("tanh: they do not", "§8")
+@stop.claim("tanh: H and G do not agree there; largest difference", "§8")
 def tanh_blocks() -> Outcome:
     return at_least(_blocks(nn.Tanh), 1e-3)
 

@@ -34,12 +34,12 @@ def softmax_fit() -> Outcome:
     return near([_fit(classifier(3, 4, 3), scale) for scale in (0.01, 1.0, 30.0)], (1, 1, 1), 1e-10)
 
 
-@stop.claim("Squared error: the same", "§13")
+@stop.claim("Squared error: M(δ) over the weighted fit, for three sizes of δ", "§13")
 def squared_error_fit() -> Outcome:
     return near([_fit(regression(3, 4, 2, variance=0.3), scale) for scale in (0.01, 1.0, 30.0)], (1, 1, 1), 1e-10)
 
 
-@stop.claim("A loss whose F is not its G, Student's t: the same with F", "§13")
+@stop.claim("Student's t, whose F is not its G: M(δ) with F over the weighted fit, for three sizes of δ", "§13")
 def student_fit() -> Outcome:
     plain = regression(3, 4, 2)
     objective = ngx.Objective(plain.model, ngx.losses.StudentT(), plain.inputs, plain.targets)
@@ -65,7 +65,7 @@ def every_output_gets_there() -> Outcome:
     return near(gap(point.jvp(_shortest(objective)), objective.targets - point.outputs), 0, 1e-8)
 
 
-@stop.claim("Of all that do so it is the shortest: its part along the null space of F, over its length", "§13")
+@stop.claim("−F⁺∇h is the shortest such δ: its part along the null space of F, over its length", "§13")
 def shortest() -> Outcome:
     objective = _wide()
     values, vectors = torch.linalg.eigh(Fisher(objective, objective.initial_parameters).dense())
@@ -73,7 +73,7 @@ def shortest() -> Outcome:
     return near(torch.linalg.vector_norm(null.T @ delta) / torch.linalg.vector_norm(delta), 0, 1e-8)
 
 
-@stop.claim("Directions in that null space: 26 parameters less 10 outputs", "§13")
+@stop.claim("Directions in the null space of F: 26 parameters less 10 outputs", "§13")
 def null_space() -> Outcome:
     objective = _wide()
     eigenvalues = Fisher(objective, objective.initial_parameters).eigenvalues()
@@ -88,14 +88,14 @@ def minimum_norm_optimizer() -> Outcome:
     return near(gap(moved / 1e-3, _shortest(objective)), 0, 1e-6)
 
 
-@stop.claim("λ → 0 leads there: −(F + λI)⁻¹∇h at λ = 10⁻⁹ from −F⁺∇h; largest difference", "§13")
+@stop.claim("λ → 0 leads to the shortest: −(F + λI)⁻¹∇h at λ = 10⁻⁹ from −F⁺∇h; largest difference", "§13")
 def damping_to_zero() -> Outcome:
     objective = _wide()
     point = objective.at(objective.initial_parameters)
     return near(gap(-Fisher(objective, point).solve(point.gradient, 1e-9), _shortest(objective)), 0, 1e-5)
 
 
-@stop.claim("Moving the loss away from Gaussian: natural gradient's fit weighs outputs, the unweighted one differs", "§13")
+@stop.claim("Softmax: the fit with every output weighed alike is another step; largest difference", "§13")
 def weights_matter() -> Outcome:
     objective = classifier(3, 4, 3)
     point = objective.at(objective.initial_parameters)

@@ -87,12 +87,12 @@ def order_of_plain_steps() -> Outcome:
     return near(sum(powers) / len(powers), 1, 0.1)
 
 
-@stop.claim("With the geodesic correction: the lowest power of ten pairs", "§12")
+@stop.claim("The gap between two parametrizations, geodesic correction: the lowest power of α of ten pairs", "§12")
 def order_of_geodesic_steps() -> Outcome:
     return at_least(min(_powers_between("geodesic")), 2, 0.15)
 
 
-@stop.claim("With the midpoint: the lowest power of ten pairs", "§12")
+@stop.claim("The gap between two parametrizations, midpoint: the lowest power of α of ten pairs", "§12")
 def order_of_midpoint_steps() -> Outcome:
     return at_least(min(_powers_between("midpoint")), 2, 0.15)
 
@@ -149,22 +149,22 @@ def fisher_is_a_metric() -> Outcome:
     return near(_transformed(Fisher), 0, 1e-10)
 
 
-@stop.claim("The same of the Gauss-Newton matrix", "§12")
+@stop.claim("θ = sinh γ: G in γ is DᵀGD; largest difference", "§12")
 def gauss_newton_is_a_metric() -> Outcome:
     return near(_transformed(GaussNewton), 0, 1e-10)
 
 
-@stop.claim("The same of the empirical Fisher", "§12")
+@stop.claim("θ = sinh γ: F̄ in γ is DᵀF̄D; largest difference", "§12")
 def empirical_fisher_is_a_metric() -> Outcome:
     return near(_transformed(EmpiricalFisher), 0, 1e-10)
 
 
-@stop.claim("Not of the Hessian: it has the map's own bend in it", "§12")
+@stop.claim("θ = sinh γ: H in γ is not DᵀHD, for it has the map's own bend in it; largest difference", "§12")
 def hessian_is_no_metric() -> Outcome:
     return at_least(_transformed(Hessian), 1e-2)
 
 
-@stop.claim("Of the Hessian too where the map is affine, θ = 3γ", "§12")
+@stop.claim("θ = 3γ, an affine map: H in γ is DᵀHD; largest difference", "§12")
 def hessian_under_an_affine_map() -> Outcome:
     return near(_transformed(Hessian, bent=False), 0, 1e-10)
 
@@ -183,21 +183,21 @@ def _units(direction: Any) -> float:
     return gap(there, here)
 
 
-@stop.claim("A natural-gradient step in other units of the parameters ends at the same place", "§12")
+@stop.claim("Other units for the parameters: where a natural-gradient step ends, in share of its length", "§12")
 def other_units() -> Outcome:
     return near(_units(lambda objective, point: Fisher(objective, point).solve(point.gradient)), 0, 1e-10)
 
 
-@stop.claim("Gradient descent does not", "§12")
+@stop.claim("Other units: where gradient descent's step ends", "§12")
 def other_units_gradient_descent() -> Outcome:
     return at_least(_units(lambda objective, point: point.gradient), 0.1)
 
 
-@stop.claim("Nor natural gradient damped by λI, λ = 1", "§12")
+@stop.claim("Other units: where a natural-gradient step damped by λI ends, λ = 1", "§12")
 def other_units_damped() -> Outcome:
     return at_least(_units(lambda objective, point: Fisher(objective, point).solve(point.gradient, 1.0)), 0.1)
 
 
-@stop.claim("The diagonal of F alone survives units, being a scale for each", "§12")
+@stop.claim("Other units: where a step with the diagonal of F ends, which is a scale for each", "§12")
 def other_units_diagonal() -> Outcome:
     return near(_units(lambda objective, point: Diagonal(Fisher(objective, point)).solve(point.gradient)), 0, 1e-10)

@@ -42,7 +42,9 @@ def _linear() -> ngx.Objective:
     )
 
 
-@stop.claim("A deep linear network, squared error: K-FAC is the Fisher in every layer's block; largest difference", _SOURCE)
+@stop.claim(
+    "A deep linear network, squared error: K-FAC is the Fisher in every layer's block; largest difference", _SOURCE
+)
 def linear_network() -> Outcome:
     return near(gap(_kronecker(_linear()), _blocks(_linear())), 0, 1e-12)
 
@@ -96,7 +98,7 @@ def eigenvalues() -> Outcome:
     return near(gap(kronecker.eigenvalues(), torch.linalg.eigvalsh(kronecker.dense())), 0, 1e-10)
 
 
-@stop.claim("Both are positive: the lowest eigenvalue of the two, over the highest", _SOURCE)
+@stop.claim("K-FAC and EKFAC are positive: the lowest eigenvalue of the two, over the highest", _SOURCE)
 def positive() -> Outcome:
     objective = classifier(3, 4, 3)
     spectra = [torch.linalg.eigvalsh(matrix(objective)) for matrix in (_kronecker, _corrected)]

@@ -23,12 +23,14 @@ def _apart(objective: ngx.Objective, one: str, other: str, steps: int = 6) -> fl
     return max(gap(a, b) for a, b in zip(*paths, strict=True))
 
 
-@stop.claim("Logistic regression on this stop's data: six steps of natural gradient and of Newton", "§9.2")
+@stop.claim(
+    "Logistic regression on this stop's data, six steps: natural gradient and Newton; largest difference", "§9.2"
+)
 def logistic_newton() -> Outcome:
     return near(_apart(stop.experiment().objective(), "natural-gradient", "newton"), 0, 1e-8)
 
 
-@stop.claim("The same: natural gradient and Gauss-Newton", "§9.2")
+@stop.claim("Logistic regression on this stop's data, six steps: natural gradient and Gauss-Newton", "§9.2")
 def logistic_gauss_newton() -> Outcome:
     return near(_apart(stop.experiment().objective(), "natural-gradient", "gauss-newton"), 0, 1e-8)
 
@@ -49,7 +51,7 @@ def _reweighted(objective: ngx.Objective, steps: int) -> list[Tensor]:
     return found
 
 
-@stop.claim("The same: natural gradient and iteratively reweighted least squares", "§9.2")
+@stop.claim("Logistic regression on this stop's data, six steps: natural gradient and reweighted least squares", "§9.2")
 def logistic_reweighted() -> Outcome:
     objective = stop.experiment().objective()
     mine = walk(ngx.optimizers.make("natural-gradient", damping="none"), objective, 6)
@@ -71,7 +73,9 @@ def probit_scoring() -> Outcome:
     return at_least(_apart(_probit(), "natural-gradient", "newton", 1), 0.01)
 
 
-@stop.claim("Both reach the same optimum, after 40 steps", "§9.2")
+@stop.claim(
+    "Probit regression: Fisher scoring and Newton after 40 steps, at the same optimum; largest difference", "§9.2"
+)
 def probit_optimum() -> Outcome:
     make = ngx.optimizers.make
     ends = [walk(make(name), _probit(), 40)[-1] for name in ("natural-gradient", "newton")]

@@ -88,10 +88,10 @@ def extremes() -> Outcome:
     return near(found.sort()[0] / largest.sort()[0], (1,) * 5, 1e-8)
 
 
-@stop.claim("weight_norm's second derivatives come out wrong in torch, so its Hessian is refused (1: it is)", "§7")
+@stop.claim("weight_norm's second derivatives are wrong in torch, so that its Hessian is refused (1: it is)", "§7")
 def refusal() -> Outcome:
     linear = nn.Linear(4, 3).double()
-    module = nn.Sequential(nn.Linear(4, 4).double(), nn.Tanh(), nn.utils.weight_norm(linear))
+    module = nn.Sequential(nn.Linear(4, 4).double(), nn.Tanh(), nn.utils.parametrizations.weight_norm(linear))
     return near(_own(module).hessian_refusal is not None, 1, 0)
 
 

@@ -37,15 +37,27 @@ def order_of_the_hessian() -> Outcome:
     return near(_order(Hessian), 2, 0.1)
 
 
-@stop.claim("The Gauss-Newton model: it falls as this power", "§10")
+@stop.claim("The Gauss-Newton model: ρ − 1 falls as this power of the step", "§10")
 def order_of_gauss_newton() -> Outcome:
     return near(_order(GaussNewton), 1, 0.1)
 
 
-@stop.claim("Natural gradient with λ = 10⁻³ from this stop's start: ρ of the first step it tries", "§10")
-def model_lies_without_damping() -> Outcome:
-    optimizer = make("natural-gradient", damping={"name": "constant", "value": 1e-3})
-    return at_most(optimizer.start(stop.experiment().objective()).step().reduction_ratio, 0.25)
+def _first_ratio(damping: float) -> float:
+    """ρ of natural gradient's first step from this stop's start."""
+    optimizer = make("natural-gradient", damping={"name": "constant", "value": damping})
+    return optimizer.start(stop.experiment().objective()).step().reduction_ratio
+
+
+@stop.claim("This stop's start, λ = 10⁶: ρ of the first step, for a short step's model is true", "§10")
+def model_is_true_nearby() -> Outcome:
+    return near(_first_ratio(1e6), 1, 1e-4)
+
+
+@stop.claim(
+    "This stop's start, λ = 10⁻⁵: ρ of the first step, for the loss rises where the model promised a fall", "§10"
+)
+def model_lies_far_out() -> Outcome:
+    return at_most(_first_ratio(1e-5), 0)
 
 
 @stop.claim("In 40 steps of this stop's run: those after which λ is not what ρ and the rejections made of it", "§10")
@@ -75,7 +87,7 @@ def rescaled_step() -> Outcome:
     return near(left.dot(delta) / (norm(point.gradient) * norm(delta)), 0, 1e-9)
 
 
-@stop.claim("So the damped model's promise is ½gᵀδ, whatever the direction: the ratio of the two", "§10")
+@stop.claim("K-FAC's step: what the damped model promises, over ½gᵀδ", "§10")
 def promise_of_the_rescaled_step() -> Outcome:
     step, delta, point = _kronecker_step()
     return near(step.predicted_change_damped / (0.5 * point.gradient.dot(delta)), 1, 1e-8)

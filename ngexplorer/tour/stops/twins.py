@@ -72,7 +72,7 @@ def natural_gradient_units() -> Outcome:
     return near(_apart(_sigmoid(), _natural), 0, 1e-8)
 
 
-@stop.claim("Nor does Newton without damping, the map being affine", "§12")
+@stop.claim("Sigmoid for tanh: nor does undamped Newton, the map being affine", "§12")
 def newton_units() -> Outcome:
     def step(objective: ngx.Objective, point: ngx.Point) -> Tensor:
         return torch.linalg.solve(Hessian(objective, point).dense(), point.gradient)
@@ -80,7 +80,7 @@ def newton_units() -> Outcome:
     return near(_apart(_sigmoid(), step), 0, 1e-6)
 
 
-@stop.claim("Nor Gauss-Newton", "§12")
+@stop.claim("Sigmoid for tanh: nor does Gauss-Newton", "§12")
 def gauss_newton_units() -> Outcome:
     return near(_apart(_sigmoid(), lambda o, p: GaussNewton(o, p).solve(p.gradient)), 0, 1e-8)
 
@@ -89,22 +89,22 @@ def _kronecker(objective: ngx.Objective, point: ngx.Point) -> Tensor:
     return KFAC(objective, point, labels="exact", tikhonov="exact").solve(point.gradient)
 
 
-@stop.claim("Nor K-FAC without damping", "Martens and Grosse 2015, §10")
+@stop.claim("Sigmoid for tanh: nor does undamped K-FAC", "Martens and Grosse 2015, §10")
 def kfac_units() -> Outcome:
     return near(_apart(_sigmoid(), _kronecker), 0, 1e-8)
 
 
-@stop.claim("Gradient descent does", "§12")
+@stop.claim("Sigmoid for tanh: gradient descent does", "§12")
 def gradient_descent_units() -> Outcome:
     return at_least(_apart(_sigmoid(), lambda o, p: p.gradient), 0.1)
 
 
-@stop.claim("So does natural gradient with λ = 0.1", "§12")
+@stop.claim("Sigmoid for tanh: natural gradient with λ = 0.1 does", "§12")
 def damped_units() -> Outcome:
     return at_least(_apart(_sigmoid(), lambda o, p: Fisher(o, p).solve(p.gradient, 0.1)), 0.01)
 
 
-@stop.claim("And the diagonal of F", "§12")
+@stop.claim("Sigmoid for tanh: the diagonal of F does", "§12")
 def diagonal_units() -> Outcome:
     return at_least(_apart(_sigmoid(), lambda o, p: Diagonal(Fisher(o, p)).solve(p.gradient, 1e-6)), 0.1)
 
@@ -114,11 +114,11 @@ def natural_gradient_inputs() -> Outcome:
     return near(_apart(_mixed_inputs(), _natural), 0, 1e-8)
 
 
-@stop.claim("Nor K-FAC without damping, on these inputs", "Martens and Grosse 2015, §10")
+@stop.claim("Inputs Cx + c for x: nor does undamped K-FAC", "Martens and Grosse 2015, §10")
 def kfac_inputs() -> Outcome:
     return near(_apart(_mixed_inputs(), _kronecker), 0, 1e-8)
 
 
-@stop.claim("Gradient descent does, on these inputs", "§12")
+@stop.claim("Inputs Cx + c for x: gradient descent does", "§12")
 def gradient_descent_inputs() -> Outcome:
     return at_least(_apart(_mixed_inputs(), lambda o, p: p.gradient), 0.1)
