@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import ngexplorer as ngx
-from ngexplorer.curvature import Fisher, Hessian
+from ngexplorer.curvature import Fisher
 from ngexplorer.tour.checks import Outcome, at_least, at_most, near
 from ngexplorer.tour.problems import classifier, gap, quadratic, walk
 from ngexplorer.tour.stop import Stop
@@ -131,15 +131,18 @@ def damped_errors() -> Outcome:
 
 
 @stop.claim(
-    "An indefinite Hessian is refused without damping, and its lowest eigenvalue named, over the true one", "§10"
+    "An indefinite Hessian is refused without damping: the λmin it names, over that by differences of ∇h", "§10"
 )
 def indefinite_is_refused() -> Outcome:
-    objective = classifier(3, 4, 3)
+    objective, size = classifier(3, 4, 3), 1e-5
     theta = objective.initial_parameters
-    hessian = Hessian(objective, theta)
-    lowest = float(torch.linalg.eigvalsh(hessian.dense())[0])
+    columns = [
+        (objective.gradient(theta + size * e) - objective.gradient(theta - size * e)) / (2 * size)
+        for e in torch.eye(len(theta)).double()
+    ]
+    lowest = float(torch.linalg.eigvalsh(torch.stack(columns))[0])
     try:
         make("newton", damping="none").start(objective).step()
     except ngx.curvature.IndefiniteError as error:
-        return near(error.lowest_eigenvalue / lowest, 1, 1e-10)
-    return near(math.nan, 1, 1e-10)
+        return near(error.lowest_eigenvalue / lowest, 1, 1e-6)
+    return near(math.nan, 1, 1e-6)
