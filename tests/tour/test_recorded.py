@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from ngexplorer.runs import experiment
-from ngexplorer.tour import recorded
+from ngexplorer.tour import STOPS, recorded
 
 
 def test_every_run_of_its_experiment_is_recorded_from_the_start_to_the_end_of_its_time():
@@ -42,3 +42,16 @@ def test_it_is_recorded_as_it_is_read(tmp_path, monkeypatch):
     assert [row.step for row in again] == [0, 1, 2]
     assert again[0].loss == pytest.approx(rows["K-FAC"][0].loss, rel=1e-5)
     assert again[2].gradient_equivalents > again[1].gradient_equivalents > 0
+
+
+def test_the_page_says_what_is_recorded():
+    text, rows = STOPS[15].text, recorded.rows()
+    adam = min((run for label, run in rows.items() if label.startswith("Adam")), key=lambda run: run[-1].loss)
+    for name, run in (
+        ("K-FAC", rows["K-FAC"]),
+        ("Adam, best of four rates", adam),
+        ("Hessian-free", rows["Hessian-free"]),
+    ):
+        assert f"| {name} | {run[-1].loss:.1f} | {run[-1].step:,} |" in text
+    passed = next(row.seconds for row in rows["K-FAC"] if row.loss <= adam[-1].loss)
+    assert f"K-FAC passed Adam's final loss after {passed:.0f} seconds" in text

@@ -142,6 +142,43 @@ def softmax_log_probabilities() -> Outcome:
     return near(torch.cat((fisher.diagonal(), hessian.diagonal())), (*_PROBABILITIES, 0, 0, 0), _ROUNDING)
 
 
+# What is left where H_L depends on y: F_R is its mean over the model's labels.
+
+
+def _mean_over_labels(loss: Any, z: float, labels: Tensor, weights: Tensor | None = None) -> float:
+    """E[H_L] under r(· | z) ∝ e^(−L), by a sum over labels (n,) or by quadrature with these weights; over F_R."""
+    outputs, y = torch.full_like(labels, z)[:, None], labels[:, None]
+    density = (-loss.per_case(outputs, y)).exp() * (1 if weights is None else weights)
+    mean = (density * loss.hessian(outputs, y)[:, 0, 0]).sum() / density.sum()
+    return float(mean / _both(loss, (z,), y[:1])[0])
+
+
+@stop.claim("Bernoulli with z = p, probit: H_L averaged over the model's labels, over F_R", "§9.2")
+def mean_over_yes_and_no() -> Outcome:
+    labels = tensor(0.0, 1.0)
+    rows = ((losses.BernoulliProbability(), 0.3), (losses.Probit(), 0.4))
+    return near([_mean_over_labels(loss, z, labels) for loss, z in rows], (1, 1), 1e-8)
+
+
+@stop.claim("Student's t, Cauchy, logistic: H_L averaged over the model's labels by quadrature, over F_R", "§9.2")
+def mean_over_real_labels() -> Outcome:
+    """The trapezoid rule in s of y = sinh s, whose errors vanish exponentially."""
+    s = torch.linspace(-20, 20, 4001).double()
+    rows = (losses.StudentT(degrees=4.0, scale=1.3), losses.Cauchy(), losses.Logistic())
+    return near([_mean_over_labels(loss, 0.0, s.sinh(), s.cosh()) for loss in rows], (1, 1, 1), 1e-6)
+
+
+@stop.claim(
+    "torch's MSELoss over C = 4 outputs: its value over that of squared error with σ² = C/2, and F of each output",
+    "§9.2",
+)
+def mean_squared_error_of_torch() -> Outcome:
+    z, y = torch.zeros(1, 4).double(), drawn(1, 4)
+    loss = losses.SquaredError(variance=2.0)
+    same = float(nn.functional.mse_loss(z, y)) / float(loss.per_case(z, y))
+    return near((same, float(_both(loss, (0.0,), y[:, :1])[0])), (1, 0.5), 1e-10)
+
+
 # The split between network and loss, moved by hand.
 
 

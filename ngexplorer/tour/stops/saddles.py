@@ -27,11 +27,19 @@ def _saddle(x: float, y: float) -> ngx.Objective:
     return ngx.Objective(Output(x, y), loss, torch.zeros(1, 1).double(), torch.zeros(1, 2).double())
 
 
-@stop.claim("½(x² − y²) from (1.5, 0.1): one step of H⁻¹∇h lands on the saddle, (0, 0)", "§7")
+def _undamped() -> ngx.optimizers.Optimizer:
+    """−H⁻¹∇h, whatever the signs of H's eigenvalues."""
+    return make("newton", damping="none", solver={"name": "eigendecomposition", "eigenvalues": "pseudo"})
+
+
+@stop.claim("½(x² − y²) from (1.5, 0.1): one step of undamped Newton lands on the saddle, (0, 0)", "§7")
 def newton_jumps_in() -> Outcome:
-    objective = _saddle(1.5, 0.1)
-    point = objective.at(objective.initial_parameters)
-    return near(point.theta - torch.linalg.solve(Hessian(objective, point).dense(), point.gradient), (0, 0), 1e-12)
+    return near(walk(_undamped(), _saddle(1.5, 0.1), 1)[0], (0, 0), 1e-12)
+
+
+@stop.claim("This stop's network: where undamped Newton is after five steps, on the saddle at 0", "§7")
+def newton_falls_in() -> Outcome:
+    return near(walk(_undamped(), stop.experiment().objective(), 5)[-1], (0, 0), 1e-10)
 
 
 @stop.claim("½(x² − y²): saddle-free Newton, |H|⁻¹∇h, zeroes x and doubles y", "Dauphin et al. 2014")
