@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 import ngexplorer as ngx
 from ngexplorer.curvature import Curvature, Diagonal, EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.tour.checks import Outcome, at_least, near
-from ngexplorer.tour.problems import Behind, classifier, gap, gaussian, quadratic, tensor, walk
+from ngexplorer.tour.problems import Behind, classifier, drawn, gap, gaussian, quadratic, tensor, walk
 from ngexplorer.tour.stop import Stop
 
 stop = Stop("invariance", "The same step in other parameters")
@@ -169,35 +170,72 @@ def hessian_under_an_affine_map() -> Outcome:
     return near(_transformed(Hessian, bent=False), 0, 1e-10)
 
 
-# What breaks it: one step on a bowl, and on the same bowl with its first parameter in other units.
+# What breaks it: one step on a bowl, and on the same bowl in coordinates γ with θ = Aγ.
 
 
-def _units(direction: Any) -> float:
-    """How far a step in other units ends from the step in these, in share of its length."""
+Direction = Callable[[ngx.Objective, ngx.Point], Tensor]
+"""The step, up to its sign"""
+
+_UNITS = torch.diag(tensor(5.0, 1.0, 0.2))
+_TURN = torch.linalg.qr(drawn(3, 3, seed=12))[0]
+
+
+def _elsewhere(direction: Direction, matrix: Tensor = _UNITS) -> float:
+    """How far a step in γ ends from the step in θ, in share of its length."""
     objective = quadratic(0.1, 1.0, 10.0)
-    theta, units = objective.initial_parameters, tensor(5.0, 1.0, 0.2)
-    inputs: Any = objective.inputs
-    other = ngx.Objective(objective.model, objective.loss, inputs * units, objective.targets)
+    theta, inputs = objective.initial_parameters, objective.inputs
+    assert isinstance(inputs, Tensor)
+    other = ngx.Objective(objective.model, objective.loss, inputs @ matrix, objective.targets)
     here = direction(objective, objective.at(theta))
-    there = units * direction(other, other.at(theta / units))
+    there = matrix @ direction(other, other.at(torch.linalg.solve(matrix, theta)))
     return gap(there, here)
+
+
+def _natural(objective: ngx.Objective, point: ngx.Point, damping: float = 0.0) -> Tensor:
+    return Fisher(objective, point).solve(point.gradient, damping)
+
+
+def _diagonal(objective: ngx.Objective, point: ngx.Point) -> Tensor:
+    return Diagonal(Fisher(objective, point)).solve(point.gradient)
 
 
 @stop.claim("Other units for the parameters: where a natural-gradient step ends, in share of its length", "§12")
 def other_units() -> Outcome:
-    return near(_units(lambda objective, point: Fisher(objective, point).solve(point.gradient)), 0, 1e-10)
+    return near(_elsewhere(_natural), 0, 1e-10)
 
 
 @stop.claim("Other units: where gradient descent's step ends", "§12")
 def other_units_gradient_descent() -> Outcome:
-    return at_least(_units(lambda objective, point: point.gradient), 0.1)
+    return at_least(_elsewhere(lambda objective, point: point.gradient), 0.1)
 
 
 @stop.claim("Other units: where a natural-gradient step damped by λI ends, λ = 1", "§12")
 def other_units_damped() -> Outcome:
-    return at_least(_units(lambda objective, point: Fisher(objective, point).solve(point.gradient, 1.0)), 0.1)
+    return at_least(_elsewhere(lambda objective, point: _natural(objective, point, 1.0)), 0.1)
+
+
+@stop.claim("Other units: where natural gradient's step in a trust region ends, ‖δ‖ ≤ 0.1", "§12")
+def other_units_trust_region() -> Outcome:
+    def step(objective: ngx.Objective, point: ngx.Point) -> Tensor:
+        stepper = make("natural-gradient", damping={"name": "trust-region", "radius": 0.1}).start(
+            objective, point.theta
+        )
+        stepper.step()
+        return stepper.point.theta - point.theta
+
+    return at_least(_elsewhere(step), 0.1)
 
 
 @stop.claim("Other units: where a step with the diagonal of F ends, which is a scale for each", "§12")
 def other_units_diagonal() -> Outcome:
-    return near(_units(lambda objective, point: Diagonal(Fisher(objective, point)).solve(point.gradient)), 0, 1e-10)
+    return near(_elsewhere(_diagonal), 0, 1e-10)
+
+
+@stop.claim("Turned coordinates: where gradient descent's step ends, whose ‖δ‖ no rotation changes", "§12")
+def turned_gradient_descent() -> Outcome:
+    return near(_elsewhere(lambda objective, point: point.gradient, _TURN), 0, 1e-10)
+
+
+@stop.claim("Turned coordinates: where a step with the diagonal of F ends", "§12")
+def turned_diagonal() -> Outcome:
+    return at_least(_elsewhere(_diagonal, _TURN), 0.1)
