@@ -84,7 +84,7 @@ def trace() -> Outcome:
     return near(_corrected(objective).trace() / Fisher(objective, objective.initial_parameters).trace(), 1, 1e-10)
 
 
-@stop.claim("K-FAC's trace, over that of F: the last layer's factors are not independent", _SOURCE)
+@stop.claim("K-FAC's trace is not F's, what enters a layer and what comes back being dependent: |ratio − 1|", _SOURCE)
 def trace_of_kfac() -> Outcome:
     objective = classifier(3, 4, 3)
     ratio = _kronecker(objective).trace() / Fisher(objective, objective.initial_parameters).trace()
