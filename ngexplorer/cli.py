@@ -1,4 +1,4 @@
-"""The command line: `ngexplorer` opens the window; run, list and shot work with no display."""
+"""The command line: `ngexplorer` opens the window; run, verify, list and shot work with no display."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ngexplorer import resource_files
 from ngexplorer.settings import SettingError, unknown_name
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from ngexplorer.runs.experiment import Experiment
+    from ngexplorer.tour import Check, Stop
 
 DEFAULT = "digits"
 _LARGEST = 8192
@@ -36,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 where a run failed, 2 for a wrong name or value."""
+    """Run a command; returns the exit status: 0, 1 where a run or a check failed, 2 for a wrong name or value."""
     parser = _arguments()
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -68,6 +71,16 @@ def _arguments() -> _Parser:
     run.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder for the CSV (default: here)")
     _overrides(run)
     run.set_defaults(command=_run)
+
+    tour = commands.add_parser("tour", help="the paper's findings: a list of stops, or one of them opened")
+    tour.add_argument("stop", nargs="?", help="a stop by its number or name (default: list them)")
+    tour.add_argument("--text", action="store_true", help="print the stop's page, with no window")
+    tour.set_defaults(command=_tour)
+
+    verify = commands.add_parser("verify", help="check the paper's claims, and print what was expected and measured")
+    verify.add_argument("stop", nargs="?", help="a stop of the tour by its number or name (default: all)")
+    verify.add_argument("--json", action="store_true", help="a list of objects with a name, and whether they passed")
+    verify.set_defaults(command=_verify)
 
     listing = commands.add_parser("list", help="what there is to choose from")
     listing.add_argument("what", choices=LISTS)
@@ -145,7 +158,6 @@ def _explore(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Table
 
     from ngexplorer.runs.export import write_csv
@@ -156,9 +168,7 @@ def _run(options: argparse.Namespace) -> int:
     make_folder(options.out)
     require_writable(path)  # before the work, so that an unwritable folder does not cost a run
     race = experiment.race()
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with _progress() as progress:
         task = progress.add_task(experiment.title, total=sum(run.steps for run in race.runs))
         race.begin()
         while race.advance() is not None:
@@ -178,6 +188,116 @@ def _run(options: argparse.Namespace) -> int:
             print(f"{run.label}: {event.message}", file=sys.stderr)
     print(path.resolve())
     return 1 if any(run.state == "failed" for run in race.runs) else 0
+
+
+def _progress() -> Progress:
+    """A bar on the terminal, with the time that is left; nothing where errors go elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def find_stop(name: str) -> Stop:
+    """The tour's stop of that number or name. Raises SettingError."""
+    from ngexplorer.tour import STOPS
+
+    if name.isdecimal() and 1 <= int(name) <= len(STOPS):
+        return STOPS[int(name) - 1]
+    for stop in STOPS:
+        if stop.name == name:
+            return stop
+    names = [stop.name for stop in STOPS]
+    raise SettingError("stop", unknown_name("stop", name, names) + f", or give its number, 1 to {len(STOPS)}")
+
+
+def _tour(options: argparse.Namespace) -> int:
+    from ngexplorer.tour import STOPS
+
+    if options.stop is None:
+        width = max(len(stop.name) for stop in STOPS)
+        for number, stop in enumerate(STOPS, 1):
+            print(f"{number:>2}  {stop.name:<{width}}  {stop.title}")
+        return 0
+    stop = find_stop(options.stop)
+    if options.text:
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(stop.text))
+        return 0
+    from ngexplorer.gui.application import explore
+
+    return explore(stop.path)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from time import perf_counter
+
+    import torch
+
+    from ngexplorer.tour import STOPS
+
+    stops = STOPS if options.stop is None else (find_stop(options.stop),)
+    torch.set_num_threads(1)  # the matrices are small, and threads that wait for each other cost more than they bring
+    began = perf_counter()
+    checks: list[Check] = []
+    with _progress() as progress:
+        task = progress.add_task("", total=sum(len(stop.claims) for stop in stops))
+        for stop in stops:
+            progress.update(task, description=stop.title)
+            for check in stop.checks():
+                checks.append(check)
+                progress.advance(task)
+    if options.json:
+        print(json.dumps([check.as_json() for check in checks], indent=2, ensure_ascii=False))
+    else:
+        _print_checks(stops, checks, perf_counter() - began)
+    return 1 if any(check.passed is False for check in checks) else 0
+
+
+_VERDICTS = {True: "passed", False: "FAILED", None: "not here"}
+
+
+def _print_checks(stops: tuple[Stop, ...], checks: list[Check], seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ngexplorer.tour.checks import written
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    table = Table("Claim")
+    table.add_column("Section", max_width=18)
+    for name in ("Expected", "Measured"):
+        table.add_column(name, justify="right", max_width=26)
+    table.add_column("Tolerance", justify="right", no_wrap=True)
+    table.add_column("Verdict", no_wrap=True)
+    for stop in stops:
+        table.add_section()
+        table.add_row(Text(stop.title, style="bold"))
+        for check in (check for check in checks if check.stop == stop.name):
+            sign = "" if check.relation == "=" else f"{check.relation} "
+            style = "bold red" if check.passed is False else ""
+            table.add_row(
+                Text(check.name),  # not markup: brackets are matrices here
+                Text(check.section),
+                Text(sign + written(check.expected)),
+                Text(written(check.measured)),
+                Text(written(check.tolerance)),
+                Text(_VERDICTS[check.passed], style=style),
+            )
+    console.print(table)
+    for check in checks:
+        why = check.why or (f"off by {written(check.difference)}" if check.passed is False else "")
+        if why:
+            console.print(Text(f"{_VERDICTS[check.passed]}: {check.name}: {why}"))
+    passed, failed, left = (sum(check.passed is verdict for check in checks) for verdict in (True, False, None))
+    print(f"{len(checks)} checks in {seconds:.0f} s: {passed} passed, {failed} failed, {left} cannot be checked here")
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -1,0 +1,92 @@
+"""Autoencoders: Hessian-free and K-FAC against tuned Adam, in gradient equivalents and in seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ngexplorer as ngx
+from ngexplorer.tour import recorded
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, unchecked
+from ngexplorer.tour.stop import Stop
+
+stop = Stop("autoencoder", "Where curvature pays: autoencoders")
+
+make = ngx.optimizers.make
+_RATES = (0.01, 0.02, 0.03, 0.06)
+
+
+def _raced(name: str, steps: int, **settings: Any) -> ngx.History:
+    return ngx.run(stop.experiment().objective(), make(name, **settings), steps=steps)
+
+
+def _against_adam(name: str, steps: int, *, by_work: bool) -> float:
+    """The loss after some steps, over the lowest that Adam reaches with any of four learning rates: in as many steps,
+    or with as much work in gradients."""
+    history = _raced(name, steps)
+    adams = round(float(history["gradient_equivalents"][-1])) if by_work else steps
+    tuned = min(float(_raced("adam", adams, learning_rate=rate)["loss"][-1]) for rate in _RATES)
+    return float(history["loss"][-1]) / tuned
+
+
+@stop.claim("Digits: K-FAC's loss after 40 steps, over tuned Adam's after as many", "§10")
+def kfac_by_steps() -> Outcome:
+    return at_most(_against_adam("kfac", 40, by_work=False), 0.9)
+
+
+@stop.claim("Digits: K-FAC's loss after 40 steps, over tuned Adam's with as much work in gradients", "§10")
+def kfac_by_work() -> Outcome:
+    return at_most(_against_adam("kfac", 40, by_work=True), 1)
+
+
+@stop.claim("Digits: EKFAC's loss after 40 steps, over tuned Adam's with as much work", "§10")
+def ekfac_by_work() -> Outcome:
+    return at_most(_against_adam("ekfac", 40, by_work=True), 1)
+
+
+@stop.claim("Digits: Hessian-free's loss after 9 steps, over tuned Adam's after as many", "§10")
+def hessian_free_by_steps() -> Outcome:
+    return at_most(_against_adam("hessian-free", 9, by_work=False), 0.9)
+
+
+@stop.claim(
+    "Digits: Hessian-free's loss after 9 steps, over tuned Adam's with as much work: here it does not pay", "§10"
+)
+def hessian_free_by_work() -> Outcome:
+    return at_least(_against_adam("hessian-free", 9, by_work=True), 1)
+
+
+@stop.claim("Digits: what a step of K-FAC costs, in gradients", "§10")
+def price() -> Outcome:
+    return near(float(_raced("kfac", 11)["gradient_equivalents"][-1]) / 11, 4, 0.5)
+
+
+def _replayed(label: str, steps: int) -> Outcome:
+    """The losses of the first steps, over those recorded."""
+    found, then = recorded.replay(label, steps), recorded.rows()[label]
+    return near([now.loss / before.loss for now, before in zip(found, then, strict=False)], (1,) * (steps + 1), 2e-3)
+
+
+@stop.claim("Curves, the recorded race: the start and three steps of K-FAC taken now, over the record", "§10")
+def kfac_replayed() -> Outcome:
+    return _replayed("K-FAC", 3)
+
+
+@stop.claim("Curves, the recorded race: the start and two steps of Hessian-free", "§10")
+def hessian_free_replayed() -> Outcome:
+    return _replayed("Hessian-free", 2)
+
+
+@stop.claim("Curves, the recorded race: the start and three steps of Adam", "§10")
+def adam_replayed() -> Outcome:
+    return _replayed("Adam, α = 0.001", 3)
+
+
+@stop.claim("Curves: seconds in which K-FAC reaches what tuned Adam has at the end of the record", "§10")
+def seconds() -> Outcome:
+    """Seconds are those of the machine that recorded them."""
+    rows = recorded.rows()
+    adams = min(runs[-1].loss for label, runs in rows.items() if label.startswith("Adam"))
+    reached = next((row.seconds for row in rows["K-FAC"] if row.loss <= adams), None)
+    if reached is None:
+        return unchecked("in the record K-FAC does not reach it; seconds are those of the machine that took them")
+    return unchecked(f"in the record {reached:.0f} of {recorded.SECONDS:.0f}; seconds are the machine's that took them")
