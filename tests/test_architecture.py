@@ -39,7 +39,7 @@ import ngexplorer
 from ngexplorer import resource_files
 from ngexplorer.runs import experiment
 
-for floor in ("objectives", "curvature", "optimizers", "runs", "analysis"):
+for floor in ("objectives", "curvature", "optimizers", "runs", "analysis", "tour"):
     package = importlib.import_module(f"ngexplorer.{floor}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)

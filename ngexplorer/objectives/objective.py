@@ -121,6 +121,8 @@ class Objective:
     def _take(self, inputs: Inputs, targets: Tensor, seen: Tensor) -> None:
         """Be the objective on these cases, which gives outputs like those seen."""
         self.inputs = mapped(inputs, Tensor.detach)
+        self.cases = cases_of(self.inputs)
+        """N, the number of training cases"""
         if not isinstance(targets, Tensor):
             raise ValueError(f"targets: a {type(targets).__name__}; a tensor is accepted")
         if targets.device != self.device:
@@ -138,11 +140,6 @@ class Objective:
     def parameters(self) -> int:
         """P, the length of θ."""
         return len(self.initial_parameters)
-
-    @property
-    def cases(self) -> int:
-        """N, the number of training cases."""
-        return cases_of(self.inputs)
 
     @property
     def directions_at_once(self) -> int:
@@ -252,7 +249,7 @@ class Objective:
                 f"indices: {int(indices.min())} to {int(indices.max())}; 0 to {self.cases - 1} are accepted"
             )
         part = copy.copy(self)
-        part.inputs = taken(self.inputs, indices)
+        part.inputs, part.cases = taken(self.inputs, indices), len(indices)
         by_case = self.targets.view(self.cases, self._positions, *self.targets.shape[1:])
         part.targets = by_case[indices].flatten(0, 1)
         part.validation = None

@@ -7,9 +7,9 @@ does the same and records it. Both are timed in turns on one torch thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import process_time
 
 import torch
-from timing import once
 
 from ngexplorer.curvature import Fisher, Hessian
 from ngexplorer.objectives import Objective
@@ -39,6 +39,13 @@ def damped(kind: type) -> Callable[[Objective], None]:
             float(point.value)
 
     return run
+
+
+def once(work: Callable[[Objective], None], objective: Objective) -> float:
+    """Seconds of this process, which a busy neighbour does not add to."""
+    began = process_time()
+    work(objective)
+    return process_time() - began
 
 
 def stepper(name: str, **settings: object) -> Callable[[Objective], None]:
@@ -71,7 +78,7 @@ def main() -> None:
     print("| problem | method | bare step, µs | with its record | the record, µs | share |\n|---|---|---|---|---|---|")
     for problem, objective in PROBLEMS.items():
         for method, (bare, recorded) in METHODS.items():
-            pairs = [(once(lambda: bare(objective)), once(lambda: recorded(objective))) for _ in range(9)][1:]  # noqa: B023
+            pairs = [(once(bare, objective), once(recorded, objective)) for _ in range(15)][1:]
             without, whole = (1e6 * min(times) / STEPS for times in zip(*pairs, strict=True))
             print(
                 f"| {problem} | {method} | {without:,.0f} | {whole:,.0f} | {whole - without:,.0f} "
