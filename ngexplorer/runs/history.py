@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngexplorer.optimizers import Step
+from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
 SNAPSHOT_BYTES = 256 * 2**20
@@ -20,16 +21,6 @@ TEXTS = tuple(f.name for f in STEP_FIELDS if f.default == "")
 NUMBERS = LEADING + tuple(f.name for f in STEP_FIELDS if f.name not in TEXTS)
 COLUMNS = LEADING + tuple(f.name for f in STEP_FIELDS)
 INTEGERS = ("step", "rejected_trials")
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """All eigenvalues of one matrix at one step, ascending, (P,) float64; λ is the damping used there (NaN: none)."""
-
-    step: int
-    matrix: str
-    eigenvalues: NDArray[np.float64]
-    damping: float
 
 
 @dataclass(frozen=True)
