@@ -213,9 +213,7 @@ def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: flo
 
 def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
     """Snapshots of θ up to a step, (T, P), at most so many, the latest always among them; and their steps."""
-    kept = [entry for entry in shown.history.snapshots.since(0) if entry[0] <= step]
-    stride = max(1, math.ceil(len(kept) / most))
-    chosen = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
+    chosen = shown.history.snapshots.until(step, most)
     return np.stack([theta for _, theta in chosen]).astype(np.float64), [at for at, _ in chosen]
 
 
