@@ -16,7 +16,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import spectrum as spectra
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, _polygons, bounds, clipped, pen, thinned
+from ngexplorer.gui.plots.lines import Line, bounds, clipped, pen
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
 from ngexplorer.objectives.models import ResidualMLP
@@ -28,34 +28,6 @@ FINITE = st.floats(-1e6, 1e6)
 
 
 # Lines.
-
-
-@given(arrays(np.float64, st.integers(1, 900), elements=FINITE | st.just(math.nan)), st.integers(1, 60))
-def test_a_thinned_line_keeps_order_extremes_and_its_end(y, pixels):
-    x = np.arange(len(y), dtype=float)
-    short_x, short_y = thinned(x, y, pixels)
-    assert (np.diff(short_x) > 0).all()
-    assert np.array_equal(short_y, y[short_x.astype(int)], equal_nan=True), "points of the line, not new ones"
-    assert len(short_x) <= max(4 * pixels, 3 * pixels)
-    if np.isfinite(y).any():
-        assert np.nanmin(short_y) == np.nanmin(y) and np.nanmax(short_y) == np.nanmax(y)
-
-
-@given(st.integers(100, 5000), st.integers(5, 50))
-def test_a_spike_of_one_step_survives_thinning(length, pixels):
-    y = np.zeros(length)
-    y[length // 3] = 5.0
-    assert thinned(np.arange(length, dtype=float), y, pixels)[1].max() == 5.0
-
-
-def test_a_line_breaks_where_there_is_no_number():
-    nan = math.nan
-    line = Line(np.arange(8.0), np.array([nan, 1, 2, nan, nan, 3, 4, 5]), pen("#ffffff"))
-    assert [[(p.x(), p.y()) for p in polygon] for polygon in _polygons(line, QRectF(0, 0, 8, 8))] == [
-        [(1, 1), (2, 2)],
-        [(5, 3), (6, 4), (7, 5)],
-    ]
-    assert _polygons(Line(np.arange(3.0), np.full(3, nan), pen("#ffffff")), QRectF(0, 0, 8, 8)) == []
 
 
 def test_bounds_are_those_of_what_is_finite():

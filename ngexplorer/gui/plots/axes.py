@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,8 @@ class Frame(pg.PlotWidget):
         self.view.sigRangeChangedManually.connect(self._grasped)
         self.free = False
         """Whether a person has chosen the range."""
+        self.painting = 0.0
+        """Seconds that one painting takes, on average over the last few."""
         self._window: tuple[float, float, float, float] | None = None
         self.setFrameShape(self.Shape.NoFrame)
         self.dress(theme)
@@ -137,6 +140,11 @@ class Frame(pg.PlotWidget):
     def release(self) -> None:
         """Choose the range anew at the next `fit`."""
         self.free, self._window = False, None
+
+    def paintEvent(self, event: Any) -> None:
+        began = perf_counter()
+        super().paintEvent(event)
+        self.painting += 0.2 * (perf_counter() - began - self.painting)
 
     def mouseDoubleClickEvent(self, event: Any) -> None:
         self.release()

@@ -9,12 +9,16 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 Array = NDArray[np.float64]
 
 _DOT = 3.5
 """The radius of a dot, pixels."""
+_RING, _TRIANGLE = 5.5, 4.0
+"""The radius of a ring; half the width of a triangle, pixels."""
+_SHADE = 0.22
+"""How strongly a band is shaded."""
 _AROUND = 4
 """Of a line only what lies within so many times the window is drawn."""
 _FAR = 1e6
@@ -30,6 +34,12 @@ class Line:
     pen: QPen
     dots: Array | None = None
     """Places on it to mark, (K, 2)."""
+    rings: Array | None = None
+    """Places to mark by a ring, (K, 2)."""
+    below: Array | None = None
+    """Where along x there are points that this axis cannot show: a triangle at its lower end, (K,)."""
+    band: tuple[Array, Array] | None = None
+    """The lower and upper edge of what is shaded around it."""
 
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
@@ -39,20 +49,6 @@ def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidL
     made = QPen(shade, width, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
     made.setCosmetic(True)
     return made
-
-
-def thinned(x: Array, y: Array, pixels: int) -> tuple[Array, Array]:
-    """The lowest and the highest point of each of `pixels` stretches of a long line: what can be seen of it."""
-    if len(x) <= 4 * pixels:
-        return x, y
-    stretch = len(x) // pixels
-    whole = stretch * pixels
-    body = y[:whole].reshape(pixels, stretch)
-    low, high = (np.nan_to_num(body, nan=fill) for fill in (np.inf, -np.inf))
-    offsets = np.arange(pixels) * stretch
-    ends = np.arange(whole, len(x))
-    chosen = np.unique(np.concatenate((offsets + low.argmin(1), offsets + high.argmax(1), ends)))
-    return x[chosen], y[chosen]
 
 
 class Lines(pg.GraphicsObject):
@@ -72,6 +68,11 @@ class Lines(pg.GraphicsObject):
         self._drawn_for = None
         self.update()
 
+    @property
+    def drawn(self) -> bool:
+        """Whether there is any line."""
+        return bool(self._lines)
+
     def boundingRect(self) -> QRectF:
         """The window, however far the lines go: Qt repaints nothing for a rectangle that overflows its pixels."""
         return QRectF(self.viewRect() or QRectF())
@@ -86,6 +87,7 @@ class Lines(pg.GraphicsObject):
             self._drawn_for = window
             self._polygons = [_polygons(line, window) for line in self._lines]
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_bands(painter)
         for line, polygons in zip(self._lines, self._polygons, strict=True):
             painter.setPen(line.pen)
             for polygon in polygons:
@@ -95,11 +97,51 @@ class Lines(pg.GraphicsObject):
         painter.resetTransform()
         painter.setPen(Qt.PenStyle.NoPen)
         for line in self._lines:
-            painter.setBrush(line.pen.color())
-            for point in _points(line.dots):
+            points = _points(line.dots)
+            if points:
+                painter.setBrush(line.pen.color())
+            for point in points:
                 if window.contains(point):
                     painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
+        for line in self._lines:
+            if line.rings is not None:
+                painter.setPen(QPen(line.pen.color(), 1.4))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                for point in _points(line.rings):
+                    if window.contains(point):
+                        painter.drawEllipse(to_screen.map(point), _RING, _RING)
+            if line.below is not None and len(line.below):
+                painter.setPen(QPen(line.pen.color(), 1.2))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawPath(_triangles(line.below, window, to_screen))
         painter.setWorldTransform(to_screen)
+
+    def _paint_bands(self, painter: QPainter) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        for line in self._lines:
+            if line.band is None:
+                continue
+            low, high = line.band
+            finite = np.isfinite(line.x) & np.isfinite(low) & np.isfinite(high)
+            x = line.x[finite]
+            around = np.concatenate((x, x[::-1])), np.concatenate((low[finite], high[finite][::-1]))
+            shade = line.pen.color()
+            shade.setAlphaF(_SHADE)
+            painter.setBrush(shade)
+            painter.drawPolygon(pg.functions.arrayToQPolygonF(*around))
+
+
+def _triangles(xs: Array, window: QRectF, to_screen: QTransform) -> QPainterPath:
+    """Small triangles that point down at the lower edge, no two in the same place."""
+    path, last = QPainterPath(), -1e9
+    for x in np.sort(xs[(xs >= window.left()) & (xs <= window.right())]).tolist():
+        at = to_screen.map(QPointF(x, window.top()))
+        if at.x() - last < 2 * _TRIANGLE:
+            continue
+        last = at.x()
+        left, right = at + QPointF(-_TRIANGLE, -1.8 * _TRIANGLE), at + QPointF(_TRIANGLE, -1.8 * _TRIANGLE)
+        path.addPolygon(QPolygonF([at - QPointF(0, 1), left, right, at - QPointF(0, 1)]))
+    return path
 
 
 def _polygons(line: Line, window: QRectF) -> list[QPolygonF]:
