@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QActionGroup, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
@@ -16,7 +16,7 @@ from ngexplorer.gui.plots.axes import Frame, compact, logarithm
 from ngexplorer.gui.plots.legend import Legend
 from ngexplorer.gui.plots.lines import Array, Line, Lines, bounds, pen
 from ngexplorer.gui.plots.readout import Readout
-from ngexplorer.gui.plots.view import LEAST, View, toggle
+from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
 from ngexplorer.gui.session import Group, Session, Shown
 from ngexplorer.runs.extremes import row_at
 from ngexplorer.runs.history import LEADING, NUMBERS, STEP_FIELDS
@@ -195,14 +195,7 @@ class CurvesView(View):
 
     def _more(self) -> QToolButton:
         """What is not needed at every moment."""
-        button = QToolButton()
-        button.setObjectName("quiet")
-        button.setIcon(themes.icon("more", self.session.theme.muted))
-        self.session.theme_changed.connect(lambda: button.setIcon(themes.icon("more", self.session.theme.muted)))
-        button.setToolTip("Smoothing, seeds, cursors, panels, pictures")
-        button.setAccessibleName("More about the curves")
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(button)
+        button, menu = more_button(self.session, "Smoothing, seeds, cursors, panels, pictures")
         group = QActionGroup(menu)
         for window in _SMOOTHING:
             action = menu.addAction("As recorded" if window == 1 else f"Mean of {window} steps")
@@ -224,17 +217,12 @@ class CurvesView(View):
         menu.addAction("Fit (Home, or a double click)").triggered.connect(self._release)
         menu.addSeparator()
         self.add_pictures(menu)
-        button.setMenu(menu)
         self.more = button
         return button
 
     def _smooth(self, window: int) -> None:
         self.smoothing = window
         self.invalidate()
-
-    @property
-    def cost(self) -> float:
-        return self._drawing + sum(panel.frame.painting for panel in self.panels)
 
     @property
     def frames(self) -> list[Frame]:
@@ -396,11 +384,6 @@ class CurvesView(View):
         super().resizeEvent(event)
         for panel in self.panels:
             panel.place_note()
-
-    def _restyle(self) -> None:
-        for panel in self.panels:
-            panel.frame.dress(self.session.theme)
-        self.invalidate()
 
     # The cross-hair.
 

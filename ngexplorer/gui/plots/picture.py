@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
@@ -11,7 +13,6 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.session import Shown
 
 SCREEN, PRINT = 96.0, 300.0
 """Dots an inch: what a pixel of the screen is taken for, and what a picture is printed with."""
@@ -19,11 +20,20 @@ _MARGIN, _LINE, _SAMPLE = 12.0, 18.0, 22.0
 """Pixels: around everything, the height of a line of text, the length of a legend's sample."""
 
 
-class Picture:
-    """What is to be drawn: a title, frames one below the other, and the runs that the legend names."""
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend."""
 
-    def __init__(self, title: str, frames: list[QGraphicsView], runs: list[Shown]) -> None:
-        self._title, self._frames, self._runs = title, frames, runs
+    label: str
+    colour: QColor
+    style: Qt.PenStyle
+
+
+class Picture:
+    """What is to be drawn: a title, frames one below the other, and a legend."""
+
+    def __init__(self, title: str, frames: Sequence[QGraphicsView], legend: list[Entry]) -> None:
+        self._title, self._frames, self._entries = title, frames, legend
         self._font = themes.font(12)
         width = max(frame.width() for frame in frames) + 2 * _MARGIN
         self._places = self._legend(width)
@@ -32,10 +42,11 @@ class Picture:
         self.size = QSizeF(width, height)
 
     def _legend(self, width: float) -> list[QPointF]:
-        """Where each run's sample and name begin, row by row, from the legend's own corner."""
-        metrics, places, x, y = QFontMetricsF(self._font), [], 0.0, 0.0
-        for shown in self._runs:
-            taken = _SAMPLE + 6 + metrics.horizontalAdvance(shown.label) + 16
+        """Where each sample and name begin, row by row, from the legend's own corner."""
+        metrics, x, y = QFontMetricsF(self._font), 0.0, 0.0
+        places: list[QPointF] = []
+        for entry in self._entries:
+            taken = _SAMPLE + 6 + metrics.horizontalAdvance(entry.label) + 16
             if x and x + taken > width - 2 * _MARGIN:
                 x, y = 0.0, y + _LINE
             places.append(QPointF(x, y))
@@ -57,24 +68,24 @@ class Picture:
             y += frame.height()
         painter.setFont(self._font)
         corner = QPointF(_MARGIN, y + 6)
-        for shown, place in zip(self._runs, self._places, strict=True):
+        for entry, place in zip(self._entries, self._places, strict=True):
             at = corner + place
-            colour = themes.line_colour(shown.colour, themes.LIGHT)
-            painter.setPen(QPen(colour, 2, shown.style))
+            painter.setPen(QPen(entry.colour, 2, entry.style))
             painter.drawLine(at + QPointF(0, _LINE / 2), at + QPointF(_SAMPLE, _LINE / 2))
             painter.setPen(QColor(themes.LIGHT.text))
-            painter.drawText(at + QPointF(_SAMPLE + 6, _LINE / 2 + 4), shown.label)
+            painter.drawText(at + QPointF(_SAMPLE + 6, _LINE / 2 + 4), entry.label)
 
     def image(self) -> QImage:
         """At print resolution."""
         scale = PRINT / SCREEN
         image = QImage((self.size * scale).toSize(), QImage.Format.Format_RGB32)
-        image.setDotsPerMeterX(round(PRINT / 0.0254))
-        image.setDotsPerMeterY(round(PRINT / 0.0254))
         painter = QPainter(image)
         painter.scale(scale, scale)
         self.paint(painter)
         painter.end()
+        # Not before: Qt would scale the axes, which are recorded pictures, by the ratio of resolutions once more.
+        image.setDotsPerMeterX(round(PRINT / 0.0254))
+        image.setDotsPerMeterY(round(PRINT / 0.0254))
         return image
 
     def write(self, path: Path) -> None:

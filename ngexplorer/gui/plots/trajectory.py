@@ -20,7 +20,7 @@ from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import holds
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
-from ngexplorer.gui.plots.view import View
+from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives import Objective
 from ngexplorer.objectives.landscapes import LandscapeNetwork
@@ -42,6 +42,9 @@ class TrajectoryView(View):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Trajectory")
+        button, menu = more_button(session, "Pictures of the trajectory")
+        self.add_pictures(menu)
+        self.head.addWidget(button)
         self.contours = Contours()
         self.lines = Lines()
         for item in (self.contours, self.lines):

@@ -14,8 +14,8 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, Q
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.plots.axes import Frame
-from ngexplorer.gui.plots.picture import Picture
+from ngexplorer.gui.plots.axes import Axis, Frame
+from ngexplorer.gui.plots.picture import Entry, Picture
 from ngexplorer.gui.session import Notice, Session
 
 LEAST = QSize(200, 140)
@@ -26,7 +26,7 @@ class View(QFrame):
     """A panel with a plot. The window calls `pull` at 30 Hz while it can be seen; `draw` runs only where the
     `fingerprint` of what it would draw has changed."""
 
-    def __init__(self, session: Session, title: str) -> None:
+    def __init__(self, session: Session, title: str, left: Axis | None = None) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.session = session
@@ -39,7 +39,7 @@ class View(QFrame):
         self.head.setSpacing(themes.GRID)
         self.head.addWidget(self.title)
         self.head.addWidget(self.subtitle, 1)
-        self.frame = Frame(session.theme)
+        self.frame = Frame(session.theme, left)
         self.frame.setMinimumSize(LEAST)
         self.frame.zoomed.connect(self.invalidate)
         self.empty = QLabel(self.frame)
@@ -80,7 +80,7 @@ class View(QFrame):
     @property
     def cost(self) -> float:
         """About how many seconds one picture takes, its painting included."""
-        return self._drawing + self.frame.painting
+        return self._drawing + sum(frame.painting for frame in self.frames)
 
     @property
     def seen(self) -> bool:
@@ -109,6 +109,12 @@ class View(QFrame):
         """What a picture of it is called."""
         return " · ".join(filter(None, (self.title.text(), self.subtitle.text())))
 
+    @property
+    def entries(self) -> list[Entry]:
+        """What the legend of a picture names."""
+        theme = self.session.theme
+        return [Entry(s.label, themes.line_colour(s.colour, theme), s.style) for s in self.session.visible]
+
     @contextmanager
     def on_paper(self) -> Iterator[Picture]:
         """The plot as it stands, in light colours on white, as long as the picture is being drawn."""
@@ -119,7 +125,7 @@ class View(QFrame):
             for frame in self.frames:
                 frame.dress(themes.LIGHT)
             self.draw()
-            yield Picture(self.caption, list(self.frames), self.session.visible)
+            yield Picture(self.caption, self.frames, self.entries)
         finally:
             session.theme = theme
             self._restyle()
@@ -165,8 +171,27 @@ class View(QFrame):
             self.invalidate()
 
     def _restyle(self) -> None:
-        self.frame.dress(self.session.theme)
+        for frame in self.frames:
+            frame.dress(self.session.theme)
         self.invalidate()
+
+
+def more_button(session: Session, tip: str) -> tuple[QToolButton, QMenu]:
+    """A small button with three dots, and its menu of what is not needed at every moment."""
+    button = QToolButton()
+    button.setObjectName("quiet")
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+
+    def dress() -> None:
+        button.setIcon(themes.icon("more", session.theme.muted))
+
+    session.theme_changed.connect(dress)
+    dress()
+    menu = QMenu(button)
+    button.setMenu(menu)
+    return button, menu
 
 
 def toggle(text: str, tip: str, *, on: bool = False) -> QToolButton:
