@@ -13,7 +13,6 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots import spectrum as spectra
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, clipped, pen
@@ -21,7 +20,6 @@ from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
-from ngexplorer.runs.history import Spectrum
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 FINITE = st.floats(-1e6, 1e6)
@@ -125,14 +123,6 @@ def test_a_flat_surface_has_levels_too(value):
 # Spectra.
 
 
-def test_ranks_go_down_from_the_largest_and_mark_the_negative():
-    rank, height, negative = spectra._ranked(Spectrum(0, "hessian", np.array([-0.5, 1e-30, 0.1, 10.0]), 1.0))
-    assert dict(zip(rank, height, strict=True)) == pytest.approx({1: 1, 2: -1, 4: math.log10(0.5)})
-    assert dict(zip(rank, negative, strict=True)) == {1: False, 2: False, 4: True}, (
-        "what is zero to rounding is left out"
-    )
-
-
 @pytest.fixture
 def stepped(sit_at, two_moons):
     def take(*names, **how):
@@ -146,18 +136,33 @@ def stepped(sit_at, two_moons):
     return take
 
 
-def test_negative_eigenvalues_are_triangles_and_others_dots(stepped):
+def marks(view):
+    """Dots and triangles that are drawn, (K, 2) each."""
+    nothing = [np.empty((0, 2))]
+    lines = view.lines._lines
+    return tuple(
+        np.concatenate([getattr(line, kind) for line in lines if getattr(line, kind) is not None] or nothing)
+        for kind in ("dots", "triangles")
+    )
+
+
+def test_eigenvalues_stand_by_rank_on_both_sides_of_a_broken_axis(stepped):
     person = stepped("newton", seed=1)
     view, (spectrum,) = person.window.spectrum, person.session.runs[0].history.spectra
-    values = spectrum.eigenvalues
-    rounding = spectra._rounding(spectrum)
-    assert (values < -rounding).any(), "the Hessian of this network is indefinite at the start"
-    marks = view.marks.data
-    triangles, dots = marks[marks["symbol"] == "t"], marks[marks["symbol"] == "o"]
-    assert len(triangles) == (values < -rounding).sum()
-    assert sorted(triangles["y"]) == pytest.approx(sorted(np.log10(-values[values < -rounding])))
-    assert sorted(dots["y"]) == pytest.approx(sorted(np.log10(values[values > rounding])))
-    assert f"▽ {len(triangles)} negative" in view.subtitle.text()
+    values, floor, gap = spectrum.eigenvalues, view.axis.floor, view.axis.gap
+    assert (values < -spectrum.rounding).any(), "the Hessian of this network is indefinite at the start"
+    dots, triangles = marks(view)
+    negative, positive = values[values < -spectrum.rounding], values[values > spectrum.rounding]
+    assert sorted(triangles[:, 1]) == pytest.approx(sorted(floor - np.log10(-negative) - gap))
+    assert sorted(dots[:, 1]) == pytest.approx(sorted(np.log10(positive) - floor + gap))
+    assert dict(dots)[1.0] == pytest.approx(math.log10(values[-1]) - floor + gap), "the largest comes first"
+    assert max(triangles[:, 0]) == len(values), "the lowest comes last"
+    assert f"▽ {len(negative)} negative" in view.subtitle.text()
+    assert view.axis.tickStrings([math.log10(0.01) - floor + gap, floor - math.log10(0.01) - gap, 0.0], 1, 1) == [
+        "0.01",
+        "−0.01",
+        "0",
+    ]
 
 
 def test_the_damping_is_a_dashed_line_at_its_logarithm(stepped):
@@ -166,9 +171,10 @@ def test_the_damping_is_a_dashed_line_at_its_logarithm(stepped):
     dashed = [line for line in person.window.spectrum.lines._lines if line.pen.style() == Qt.PenStyle.DashLine]
     damping = run.history["damping"][1]
     assert damping == 1.0
-    assert dashed and all(y == pytest.approx(np.log10(damping)) for line in dashed for y in line.y)
+    at = person.window.spectrum._height(damping)
+    assert dashed and all(y == pytest.approx(at) for line in dashed for y in line.y)
     (tag,) = person.window.spectrum.tags.tags
-    assert (tag.text, tag.y) == ("λ = 1", pytest.approx(np.log10(damping)))
+    assert (tag.text, tag.y) == ("λ = 1", pytest.approx(at))
 
 
 def test_runs_of_equal_damping_share_a_line_and_a_label_and_others_stand_apart(stepped):
@@ -212,17 +218,17 @@ def test_however_many_labels_there_are_none_covers_another(count):
 def test_without_a_matrix_the_spectrum_says_what_to_do(stepped):
     view = stepped("adam").window.spectrum
     assert view.empty.isVisible() and "Add Newton" in view.empty.text()
-    assert not len(view.marks.data)
+    assert not len(marks(view)[0])
 
 
 def test_a_spectrum_switched_off_is_not_drawn(stepped):
     person = stepped("natural-gradient")
     view = person.window.spectrum
-    assert len(view.marks.data[view.marks.data["symbol"] == "o"])
+    assert len(marks(view)[0])
     for button in (view.used, view.hessian):
         person.clicks(button)
     person.window.settle()
-    assert not len(view.marks.data) and "switched on" in view.empty.text()
+    assert not len(marks(view)[0]) and "switched on" in view.empty.text()
 
 
 def test_newton_s_hessian_is_there_as_long_as_one_of_the_two_switches_is_on(stepped):
@@ -231,11 +237,11 @@ def test_newton_s_hessian_is_there_as_long_as_one_of_the_two_switches_is_on(step
     person.clicks(view.used)
     person.window.settle()
     assert any(len(line.x) > 2 for line in view.lines._lines) and not view.empty.isVisible()
-    assert not (view.marks.data["symbol"] == "o").any()
+    assert not len(marks(view)[0])
     person.clicks(view.used)
     person.clicks(view.hessian)
     person.window.settle()
-    assert (view.marks.data["symbol"] == "o").any()
+    assert len(marks(view)[0])
     assert not any(len(line.x) > 2 for line in view.lines._lines)
 
 
@@ -246,7 +252,8 @@ def test_where_no_spectrum_will_ever_come_it_says_why(sit_at, two_moons):
     assert not objective.structured and LARGEST_BY_PRODUCTS < objective.parameters < LARGEST_EXACT
     person.window.settle()
     assert person.window.spectrum.empty.text() == (
-        f"{objective.parameters:,} parameters of a residual perceptron: all eigenvalues are computed up to 300"
+        f"{objective.parameters:,} parameters of a residual perceptron: all eigenvalues are computed up to 300.\n"
+        "Choose one run above to see their density."
     )
 
 

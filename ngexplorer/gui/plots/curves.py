@@ -327,7 +327,8 @@ class CurvesView(View):
                     place = np.array([at])
                     best = self._scaled(panel, history.values(column, place))
                     rings = np.stack((history.values(x_name, place), best), 1)
-            line = Line(x[:reached], y[:reached], pen(colour, width, shown.style, alpha), dots, rings, below)
+            drawn = pen(colour, width, shown.style, alpha)
+            line = Line(x[:reached], y[:reached], drawn, dots, rings=rings, below=below)
             lines.append(line)
         return lines
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF, QTransform
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 Array = NDArray[np.float64]
 
 _DOT = 3.5
 """The radius of a dot, pixels."""
-_RING, _TRIANGLE = 5.5, 4.0
+_RING, _TRIANGLE = 5.5, 3.0
 """The radius of a ring; half the width of a triangle, pixels."""
 _SHADE = 0.22
 """How strongly a band is shaded."""
@@ -34,6 +35,10 @@ class Line:
     pen: QPen
     dots: Array | None = None
     """Places on it to mark, (K, 2)."""
+    dot: float = _DOT
+    """The radius of such a mark, pixels."""
+    triangles: Array | None = None
+    """Places to mark by hollow triangles, (K, 2)."""
     rings: Array | None = None
     """Places to mark by a ring, (K, 2)."""
     below: Array | None = None
@@ -44,11 +49,23 @@ class Line:
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
     """A pen of constant width on the screen."""
-    shade = pg.mkColor(colour)
+    return _pen(QColor(colour).rgb(), width, style, alpha, True)
+
+
+@lru_cache(1024)
+def _pen(rgb: int, width: float, style: Qt.PenStyle, alpha: float, cosmetic: bool) -> QPen:
+    # Each call into Qt may wait for the runs to let go of the interpreter: none is made twice.
+    shade = QColor(rgb)
     shade.setAlphaF(alpha)
     made = QPen(shade, width, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
-    made.setCosmetic(True)
+    made.setCosmetic(cosmetic)
     return made
+
+
+def _plain(cosmetic: QPen) -> QPen:
+    """The same pen, its width in the painter's own units."""
+    colour = cosmetic.color()
+    return _pen(colour.rgb(), cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
 
 
 class Lines(pg.GraphicsObject):
@@ -57,9 +74,9 @@ class Lines(pg.GraphicsObject):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Line] = []
-        self._polygons: list[list[QPolygonF]] = []
-        self._drawn_for: QRectF | None = None
-        """The window that the polygons were clipped for; None before there are any."""
+        self._polygons: list[tuple[QPen, list[QPolygonF]]] = []
+        self._drawn_for: Any = None
+        """The window that the polygons were clipped for, and its place; None before there are any."""
 
     def show_lines(self, lines: list[Line]) -> None:
         """Replace what is drawn."""
@@ -82,41 +99,44 @@ class Lines(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: Any) -> None:
-        window = self.boundingRect()
-        if window != self._drawn_for:
-            self._drawn_for = window
-            self._polygons = [_polygons(line, window) for line in self._lines]
+        window, to_scene = self.boundingRect(), self.sceneTransform()
+        if (window, to_scene) != self._drawn_for:
+            self._drawn_for = (window, to_scene)
+            self._polygons = [(_plain(line.pen), _polygons(line, window, to_scene)) for line in self._lines]
+        # In pixels of the scene, whatever the scales of the axes: marks are round, and lines grow with a picture.
+        before = painter.worldTransform()
+        painter.setWorldTransform(to_scene.inverted()[0] * before)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_bands(painter)
-        for line, polygons in zip(self._lines, self._polygons, strict=True):
-            painter.setPen(line.pen)
+        self._paint_bands(painter, to_scene)
+        for made, polygons in self._polygons:
+            if polygons:
+                painter.setPen(made)
             for polygon in polygons:
                 painter.drawPolyline(polygon)
-        # Dots are round whatever the scales of the axes.
-        to_screen = painter.worldTransform()
-        painter.resetTransform()
-        painter.setPen(Qt.PenStyle.NoPen)
         for line in self._lines:
-            points = _points(line.dots)
-            if points:
-                painter.setBrush(line.pen.color())
-            for point in points:
-                if window.contains(point):
-                    painter.drawEllipse(to_screen.map(point), _DOT, _DOT)
-        for line in self._lines:
-            if line.rings is not None:
-                painter.setPen(QPen(line.pen.color(), 1.4))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                for point in _points(line.rings):
-                    if window.contains(point):
-                        painter.drawEllipse(to_screen.map(point), _RING, _RING)
-            if line.below is not None and len(line.below):
-                painter.setPen(QPen(line.pen.color(), 1.2))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawPath(_triangles(line.below, window, to_screen))
-        painter.setWorldTransform(to_screen)
+            self._paint_marks(painter, line, window, to_scene)
+        painter.setWorldTransform(before)
 
-    def _paint_bands(self, painter: QPainter) -> None:
+    def _paint_marks(self, painter: QPainter, line: Line, window: QRectF, to_scene: QTransform) -> None:
+        """All marks of a kind in one call."""
+        colour = line.pen.color()
+        if line.dots is not None:
+            points = _in_window(line.dots, window, to_scene)
+            if points is not None:
+                painter.setPen(_pen(colour.rgb(), 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False))
+                painter.drawPoints(points)
+        for places, made in ((line.triangles, _hollow), (line.rings, _circles)):
+            points = None if places is None else _in_window(places, window, to_scene)
+            if points is not None:
+                painter.setPen(_pen(colour.rgb(), 1.3, Qt.PenStyle.SolidLine, 1.0, False))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawPath(made(points))
+        if line.below is not None and len(line.below):
+            painter.setPen(_pen(colour.rgb(), 1.2, Qt.PenStyle.SolidLine, 1.0, False))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawPath(_triangles(line.below, window, to_scene))
+
+    def _paint_bands(self, painter: QPainter, to_scene: QTransform) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         for line in self._lines:
             if line.band is None:
@@ -128,14 +148,14 @@ class Lines(pg.GraphicsObject):
             shade = line.pen.color()
             shade.setAlphaF(_SHADE)
             painter.setBrush(shade)
-            painter.drawPolygon(pg.functions.arrayToQPolygonF(*around))
+            painter.drawPolygon(_mapped(*around, to_scene))
 
 
-def _triangles(xs: Array, window: QRectF, to_screen: QTransform) -> QPainterPath:
+def _triangles(xs: Array, window: QRectF, to_scene: QTransform) -> QPainterPath:
     """Small triangles that point down at the lower edge, no two in the same place."""
     path, last = QPainterPath(), -1e9
     for x in np.sort(xs[(xs >= window.left()) & (xs <= window.right())]).tolist():
-        at = to_screen.map(QPointF(x, window.top()))
+        at = to_scene.map(QPointF(x, window.top()))
         if at.x() - last < 2 * _TRIANGLE:
             continue
         last = at.x()
@@ -144,15 +164,21 @@ def _triangles(xs: Array, window: QRectF, to_screen: QTransform) -> QPainterPath
     return path
 
 
-def _polygons(line: Line, window: QRectF) -> list[QPolygonF]:
-    """The stretches of a line between its NaNs, clipped to a few times the window."""
+def _mapped(x: Array, y: Array, to_scene: QTransform) -> QPolygonF:
+    """A polyline of the plot in pixels of the scene, which is scaled and moved, not turned."""
+    across, up = to_scene.m11() * x + to_scene.dx(), to_scene.m22() * y + to_scene.dy()
+    return pg.functions.arrayToQPolygonF(across, up)
+
+
+def _polygons(line: Line, window: QRectF, to_scene: QTransform) -> list[QPolygonF]:
+    """The stretches of a line between its NaNs, clipped to a few times the window, in pixels of the scene."""
     finite = np.isfinite(line.x) & np.isfinite(line.y)
     if not finite.any():
         return []
     edges = np.flatnonzero(np.diff(np.concatenate(([0], finite.view(np.int8), [0]))))
     stretches = zip(edges[::2], edges[1::2], strict=True)
     pieces = [piece for a, b in stretches for piece in clipped(line.x[a:b], line.y[a:b], window)]
-    return [pg.functions.arrayToQPolygonF(x, y) for x, y in pieces]
+    return [_mapped(x, y, to_scene) for x, y in pieces]
 
 
 def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
@@ -185,8 +211,29 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     return [(end[:, 0], end[:, 1]) for end in ends]
 
 
-def _points(dots: Array | None) -> list[QPointF]:
-    return [QPointF(x, y) for x, y in dots if np.isfinite(x + y)] if dots is not None else []
+def _in_window(places: Array, window: QRectF, to_scene: QTransform) -> QPolygonF | None:
+    """Those of the places (K, 2) that are in the window, in pixels; None where none is."""
+    x, y = places.T
+    inside = (x >= window.left()) & (x <= window.right()) & (y >= window.top()) & (y <= window.bottom())
+    if not inside.any():
+        return None
+    return _mapped(x[inside], y[inside], to_scene)
+
+
+def _hollow(points: QPolygonF) -> QPainterPath:
+    """Triangles that point down, around the points."""
+    path, size = QPainterPath(), _TRIANGLE
+    for point in points:
+        corners = ((0.0, size), (-size, -size), (size, -size), (0.0, size))
+        path.addPolygon(QPolygonF([point + QPointF(*corner) for corner in corners]))
+    return path
+
+
+def _circles(points: QPolygonF) -> QPainterPath:
+    path = QPainterPath()
+    for point in points:
+        path.addEllipse(point, _RING, _RING)
+    return path
 
 
 def bounds(lines: list[Line]) -> QRectF:

@@ -18,6 +18,7 @@ SCREEN, PRINT = 96.0, 300.0
 """Dots an inch: what a pixel of the screen is taken for, and what a picture is printed with."""
 _MARGIN, _LINE, _SAMPLE = 12.0, 18.0, 22.0
 """Pixels: around everything, the height of a line of text, the length of a legend's sample."""
+_WRAPPED = int(Qt.TextFlag.TextWordWrap)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Picture:
         width = max(frame.width() for frame in frames) + 2 * _MARGIN
         self._places = self._legend(width)
         rows = (self._places[-1].y() + _LINE if self._places else 0.0) + 6
-        height = sum(frame.height() for frame in frames) + _LINE + 6 + rows + 2 * _MARGIN
+        words = QFontMetricsF(themes.font(13)).boundingRect(QRectF(0, 0, width - 2 * _MARGIN, 1e4), _WRAPPED, title)
+        self._heading = words.height() + 6
+        height = sum(frame.height() for frame in frames) + self._heading + rows + 2 * _MARGIN
         self.size = QSizeF(width, height)
 
     def _legend(self, width: float) -> list[QPointF]:
@@ -60,8 +63,8 @@ class Picture:
         painter.setPen(QColor(themes.LIGHT.text))
         painter.setFont(themes.font(13))
         y = _MARGIN
-        painter.drawText(QPointF(_MARGIN, y + 13), self._title)
-        y += _LINE + 6
+        painter.drawText(QRectF(_MARGIN, y, self.size.width() - 2 * _MARGIN, self._heading), _WRAPPED, self._title)
+        y += self._heading
         for frame in self._frames:
             target = QRectF(_MARGIN, y, frame.width(), frame.height())
             frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 import torch
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
@@ -32,6 +31,8 @@ _DECADES = 10
 """How far below the largest eigenvalue the axis reaches."""
 _LEAST_SHARE = -8.0
 """log₁₀ of the smallest energy and filter that are shown."""
+_DOT = 2.0
+"""The radius of an eigenvalue's mark, pixels."""
 _QUESTION = "spectrum"
 
 EVERY = "Every run"
@@ -82,18 +83,15 @@ class SpectrumView(View):
         self.column.insertWidget(2, self.names)
         self.frame.count_along(True)
         self.lines = Lines()
-        self.marks = pg.ScatterPlotItem(pxMode=True)
         self.tags = Tags(session.theme)
-        for item in (self.lines, self.marks, self.tags):
+        for item in (self.lines, self.tags):
             self.frame.addItem(item, ignoreBounds=True)
         self.lower.setMinimumSize(LEAST.width(), LEAST.height() // 2)
         self.lower.set_log(y=True)
         self.lower.count_along(True)
         self.lower.view.setXLink(self.frame.view)
         self.shares = Lines()
-        self.energies = pg.ScatterPlotItem(pxMode=True)
-        for item in (self.energies, self.shares):
-            self.lower.addItem(item, ignoreBounds=True)
+        self.lower.addItem(self.shares, ignoreBounds=True)
         self.lower.zoomed.connect(self.invalidate)
         self.column.addWidget(self.lower, 1)
         self.column.setStretchFactor(self.frame, 3)
@@ -101,6 +99,7 @@ class SpectrumView(View):
         self.lower.hide()
         self._looked: dict[tuple[int, int, str, bool], Spectrum] = {}
         """What was asked for beside what the race records: by run, step, matrix, and whether by layers."""
+        self._ranks: dict[tuple[int, float], tuple[Spectrum, tuple[Array, Array, Any]]] = {}
         self._asked: Any = None
         self._generation = 0
         self._entries: list[Entry] = []
@@ -266,8 +265,6 @@ class SpectrumView(View):
         self._set_floor(spectra)
         lines: list[Line] = []
         shares: list[Line] = []
-        spots: list[dict[str, Any]] = []
-        energies: list[dict[str, Any]] = []
         self._entries = []
         layered = self.by_layers.isChecked()
         own = shown.run.optimizer.curvature.__struct_config__.tag
@@ -285,8 +282,8 @@ class SpectrumView(View):
             rank, height, negative = self._ranked(spectrum)
             for side in (~negative, negative):
                 lines.append(Line(rank[side], height[side], pen(colour, 1.8 if spectrum.matrix == own else 1.2, style)))
-            spots += _spots(rank[negative], height[negative], "t", 6, None, colour, 0)
-            energies += self._energies(spectrum, colour)
+            lines.append(_marked(colour, triangles=np.stack((rank, height), 1)[negative]))
+            shares.append(self._energies(spectrum, colour))
             if spectrum.matrix == own and damping > 0:
                 shares.append(self._filter(spectrum, damping))
         dampings = [(shown, damping)] if lines and np.isfinite(self._height(damping)) else []
@@ -294,11 +291,9 @@ class SpectrumView(View):
         lines += self._damping_lines(_shared(dampings), right)
         self.lines.show_lines(lines)
         self.shares.show_lines(shares)
-        self.energies.setData(energies)
         self.frame.item.getAxis("bottom").setVisible(bool(lines) and not self.lower.isVisibleTo(self))
         self._name()
         self.tags.show_tags([self._tag(text, runs) for text, runs in _shared(dampings).items()], theme)
-        self.marks.setData(spots)
         self._fit(right, lines)
         self.lower.fit(0.0, right, _LEAST_SHARE, 0.2, growing=False)
         at = sorted({s.step for s in spectra})
@@ -317,13 +312,13 @@ class SpectrumView(View):
             self._entries.append(Entry(f"layer {number + 1}", colour, style))
         return lines
 
-    def _energies(self, spectrum: Spectrum, colour: QColor) -> list[dict[str, Any]]:
+    def _energies(self, spectrum: Spectrum, colour: QColor) -> Line:
         """log₁₀ of the gradient's energy along each eigenvector, by rank."""
         if spectrum.gradient_energy is None:
-            return []
+            return _marked(colour)
         energy = logarithm(spectrum.gradient_energy)[::-1]
         chosen = _spread(np.flatnonzero(energy >= _LEAST_SHARE))
-        return _spots(chosen + 1.0, energy[chosen], "o", 4, colour, None, 0)
+        return _marked(colour, dots=np.stack((chosen + 1.0, energy[chosen]), 1))
 
     def _filter(self, spectrum: Spectrum, damping: float) -> Line:
         """log₁₀ of what the damping leaves of each direction, by rank."""
@@ -365,7 +360,6 @@ class SpectrumView(View):
 
     def _draw_every(self) -> None:
         lines: list[Line] = []
-        spots: list[dict[str, Any]] = []
         dampings: list[tuple[Shown, float]] = []
         steps: set[int] = set()
         ranks = 1
@@ -389,9 +383,9 @@ class SpectrumView(View):
             if as_line:
                 for side in (~negative, negative):
                     lines.append(Line(rank[side], height[side], pen(colour, 1.2, shown.style, 0.9)))
-            if as_dots:
-                spots += _spots(rank[~negative], height[~negative], "o", 4, colour, None, place)
-            spots += _spots(rank[negative], height[negative], "t", 6, None, colour, place)
+            places = np.stack((rank, height), 1)
+            dots = _thinned(places[~negative], place) if as_dots else None
+            lines.append(_marked(colour, dots, _thinned(places[negative], place)))
         if steps:
             dampings = [
                 (shown, damping) for shown in second if np.isfinite(self._height(damping := self._damping(shown)))
@@ -403,8 +397,7 @@ class SpectrumView(View):
         self.names.hide()
         self.frame.item.getAxis("bottom").show()
         self.tags.show_tags([self._tag(text, runs) for text, runs in shared.items()], self.session.theme)
-        self.marks.setData(spots)
-        self._fit(right, lines, [spot["pos"][1] for spot in spots])
+        self._fit(right, lines)
         self.say(self._why_empty(second, bool(steps)))
         self._subtitle(second, steps)
 
@@ -426,6 +419,15 @@ class SpectrumView(View):
                 self.axis.update()
 
     def _ranked(self, spectrum: Spectrum) -> tuple[Array, Array, Any]:
+        """As `_rank`, which is not asked twice as long as the axis stays."""
+        key = (id(spectrum), self.axis.floor)
+        if key not in self._ranks:
+            if len(self._ranks) > 500:
+                self._ranks.clear()
+            self._ranks[key] = (spectrum, self._rank(spectrum))
+        return self._ranks[key][1]
+
+    def _rank(self, spectrum: Spectrum) -> tuple[Array, Array, Any]:
         """Ranks from the largest eigenvalue down, heights on the axis, and which are negative; none that are zero to
         rounding. Of the positive ones only as many as can be told apart are kept, and so of the negative ones."""
         descending = spectrum.eigenvalues[::-1]
@@ -456,8 +458,9 @@ class SpectrumView(View):
         share = min(_LABEL / max(self.frame.width(), 1), 0.2) if labelled else 0.0
         return (ranks + 1.0) / (1.0 - share)
 
-    def _fit(self, right: float, lines: list[Line], more: list[float] | None = None) -> None:
-        heights = np.concatenate([*(line.y for line in lines), np.array(more or [], dtype=float)])
+    def _fit(self, right: float, lines: list[Line]) -> None:
+        marks = [places[:, 1] for line in lines for places in (line.dots, line.triangles) if places is not None]
+        heights = np.concatenate([np.empty(0), *(line.y for line in lines), *marks])
         heights = heights[np.isfinite(heights)]
         if len(heights):
             low = float(heights.min()) if heights.min() < 0 else 0.0
@@ -530,11 +533,11 @@ def _spread(indices: Any) -> Any:
     return indices[np.unique(np.concatenate(places).round().astype(int)) - 1]
 
 
-def _spots(x: Array, y: Array, symbol: str, size: int, fill: Any, edge: Any, offset: int) -> list[dict[str, Any]]:
-    """Marks for a scatter plot. Of spectra that coincide each leaves room for the others by its offset."""
-    chosen = slice(None) if len(x) < 60 else slice(offset % 3, None, 2 + (offset > 0))
-    return [
-        {"pos": pos, "symbol": symbol, "size": size, "brush": fill, "pen": pg.mkPen(edge, width=1.3) if edge else None}
-        for pos in zip(x[chosen].tolist(), y[chosen].tolist(), strict=True)
-        if np.isfinite(pos[1])
-    ]
+def _marked(colour: QColor, dots: Array | None = None, triangles: Array | None = None) -> Line:
+    """Marks without a line between them."""
+    return Line(np.empty(0), np.empty(0), pen(colour), dots, _DOT, triangles)
+
+
+def _thinned(places: Array, offset: int) -> Array:
+    """Of spectra that coincide each leaves room for the others by its offset."""
+    return places if len(places) < 60 else places[offset % 3 :: 2 + (offset > 0)]
