@@ -168,7 +168,7 @@ def test_eigenvalues_stand_by_rank_on_both_sides_of_a_broken_axis(stepped):
 def test_the_damping_is_a_dashed_line_at_its_logarithm(stepped):
     person = stepped("newton")
     run = person.session.runs[0]
-    dashed = [line for line in person.window.spectrum.lines._lines if line.pen.style() == Qt.PenStyle.DashLine]
+    dashed = [line for line in person.window.spectrum.levels.shown if line.pen.style() == Qt.PenStyle.DashLine]
     damping = run.history["damping"][1]
     assert damping == 1.0
     at = person.window.spectrum._height(damping)
@@ -184,7 +184,7 @@ def test_runs_of_equal_damping_share_a_line_and_a_label_and_others_stand_apart(s
     assert (first.text, second.text) == ("λ = 1", "λ = 1.02")
     shown = [themes.line_colour(shown.colour, themes.DARK) for shown in person.session.runs]
     assert list(first.colours) == shown[:3] and list(second.colours) == shown[3:]
-    assert len([line for line in view.lines._lines if len(line.x) == 2 and line.y[0] == line.y[1]]) == 2
+    assert len([line for line in view.levels.shown if len(line.x) == 2 and line.y[0] == line.y[1]]) == 2
     area = view.frame.view.sceneBoundingRect()
     lines = [view.frame.view.mapViewToScene(QPointF(0, tag.y)).y() for tag in (first, second)]
     assert abs(lines[0] - lines[1]) < 4, "they would cover each other"

@@ -367,7 +367,7 @@ class CurvesView(View):
             return "Every run is switched off in the legend"
         if not self._wanted(self.panels[0]):
             return "Neither training nor validation loss is switched on"
-        if self.panels[0].column not in LEADING and not self.lines.drawn:
+        if self.panels[0].column not in LEADING and not self.lines.shown:
             return f"No run has recorded its {title_of(self.panels[0].column).lower()} yet"
         return ""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF, QTransform
+from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 Array = NDArray[np.float64]
 
@@ -20,6 +20,15 @@ _RING, _TRIANGLE = 5.5, 3.0
 """The radius of a ring; half the width of a triangle, pixels."""
 _SHADE = 0.22
 """How strongly a band is shaded."""
+_ROUND = ((0.0, -0.42), (0.36, 0.21), (-0.36, 0.21))
+"""A line of 1 pixel at these three places looks as one of 1.8, and is drawn twenty times as fast: Qt has a quick way
+for lines of up to one pixel only, whose dashes are uneven, so that these are cut here too."""
+_DASHES: dict[Qt.PenStyle, tuple[float, ...]] = {
+    Qt.PenStyle.DashLine: (5.0, 2.6),
+    Qt.PenStyle.DotLine: (1.4, 2.0),
+    Qt.PenStyle.DashDotLine: (5.0, 2.2, 1.4, 2.2),
+}
+"""Drawn and left out in turns, in widths of the line."""
 _AROUND = 4
 """Of a line only what lies within so many times the window is drawn."""
 _FAR = 1e6
@@ -74,7 +83,8 @@ class Lines(pg.GraphicsObject):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Line] = []
-        self._polygons: list[tuple[QPen, list[QPolygonF]]] = []
+        self._strokes: list[tuple[QPen, QPainterPath]] = []
+        self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] = []
         self._drawn_for: Any = None
         """The window that the polygons were clipped for, and its place; None before there are any."""
 
@@ -86,9 +96,9 @@ class Lines(pg.GraphicsObject):
         self.update()
 
     @property
-    def drawn(self) -> bool:
-        """Whether there is any line."""
-        return bool(self._lines)
+    def shown(self) -> list[Line]:
+        """What is drawn."""
+        return self._lines
 
     def boundingRect(self) -> QRectF:
         """The window, however far the lines go: Qt repaints nothing for a rectangle that overflows its pixels."""
@@ -102,39 +112,40 @@ class Lines(pg.GraphicsObject):
         window, to_scene = self.boundingRect(), self.sceneTransform()
         if (window, to_scene) != self._drawn_for:
             self._drawn_for = (window, to_scene)
-            self._polygons = [(_plain(line.pen), _polygons(line, window, to_scene)) for line in self._lines]
+            pieces = [_pieces(line, window, to_scene) for line in self._lines]
+            self._strokes = [
+                stroke
+                for line, found in zip(self._lines, pieces, strict=True)
+                if found
+                for stroke in [_quick(line, found)]
+            ]
+            self._marks = [mark for line in self._lines for mark in _marks(line, window, to_scene)]
         # In pixels of the scene, whatever the scales of the axes: marks are round, and lines grow with a picture.
         before = painter.worldTransform()
         painter.setWorldTransform(to_scene.inverted()[0] * before)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_bands(painter, to_scene)
-        for made, polygons in self._polygons:
-            if polygons:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
+            for made, path in self._strokes:
                 painter.setPen(made)
-            for polygon in polygons:
-                painter.drawPolyline(polygon)
-        for line in self._lines:
-            self._paint_marks(painter, line, window, to_scene)
+                painter.drawPath(path)
+        else:
+            self._paint_exactly(painter, window, to_scene)
+        for made, mark in self._marks:
+            painter.setPen(made)
+            if isinstance(mark, QPolygonF):
+                painter.drawPoints(mark)
+            else:
+                painter.drawPath(mark)
         painter.setWorldTransform(before)
 
-    def _paint_marks(self, painter: QPainter, line: Line, window: QRectF, to_scene: QTransform) -> None:
-        """All marks of a kind in one call."""
-        colour = line.pen.color()
-        if line.dots is not None:
-            points = _in_window(line.dots, window, to_scene)
-            if points is not None:
-                painter.setPen(_pen(colour.rgb(), 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False))
-                painter.drawPoints(points)
-        for places, made in ((line.triangles, _hollow), (line.rings, _circles)):
-            points = None if places is None else _in_window(places, window, to_scene)
-            if points is not None:
-                painter.setPen(_pen(colour.rgb(), 1.3, Qt.PenStyle.SolidLine, 1.0, False))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawPath(made(points))
-        if line.below is not None and len(line.below):
-            painter.setPen(_pen(colour.rgb(), 1.2, Qt.PenStyle.SolidLine, 1.0, False))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawPath(_triangles(line.below, window, to_scene))
+    def _paint_exactly(self, painter: QPainter, window: QRectF, to_scene: QTransform) -> None:
+        """For paper, and screens of more than one dot a pixel."""
+        for line in self._lines:
+            painter.setPen(_plain(line.pen))
+            for x, y in _pieces(line, window, to_scene):
+                painter.drawPolyline(pg.functions.arrayToQPolygonF(x, y))
 
     def _paint_bands(self, painter: QPainter, to_scene: QTransform) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
@@ -148,7 +159,7 @@ class Lines(pg.GraphicsObject):
             shade = line.pen.color()
             shade.setAlphaF(_SHADE)
             painter.setBrush(shade)
-            painter.drawPolygon(_mapped(*around, to_scene))
+            painter.drawPolygon(pg.functions.arrayToQPolygonF(*_mapped(*around, to_scene)))
 
 
 def _triangles(xs: Array, window: QRectF, to_scene: QTransform) -> QPainterPath:
@@ -164,13 +175,12 @@ def _triangles(xs: Array, window: QRectF, to_scene: QTransform) -> QPainterPath:
     return path
 
 
-def _mapped(x: Array, y: Array, to_scene: QTransform) -> QPolygonF:
+def _mapped(x: Array, y: Array, to_scene: QTransform) -> tuple[Array, Array]:
     """A polyline of the plot in pixels of the scene, which is scaled and moved, not turned."""
-    across, up = to_scene.m11() * x + to_scene.dx(), to_scene.m22() * y + to_scene.dy()
-    return pg.functions.arrayToQPolygonF(across, up)
+    return to_scene.m11() * x + to_scene.dx(), to_scene.m22() * y + to_scene.dy()
 
 
-def _polygons(line: Line, window: QRectF, to_scene: QTransform) -> list[QPolygonF]:
+def _pieces(line: Line, window: QRectF, to_scene: QTransform) -> list[tuple[Array, Array]]:
     """The stretches of a line between its NaNs, clipped to a few times the window, in pixels of the scene."""
     finite = np.isfinite(line.x) & np.isfinite(line.y)
     if not finite.any():
@@ -179,6 +189,53 @@ def _polygons(line: Line, window: QRectF, to_scene: QTransform) -> list[QPolygon
     stretches = zip(edges[::2], edges[1::2], strict=True)
     pieces = [piece for a, b in stretches for piece in clipped(line.x[a:b], line.y[a:b], window)]
     return [_mapped(x, y, to_scene) for x, y in pieces]
+
+
+def _quick(line: Line, pieces: list[tuple[Array, Array]]) -> tuple[QPen, QPainterPath]:
+    """A line as one path and a pen of one pixel, its width made of several strokes and its dashes cut."""
+    width, colour = line.pen.widthF(), line.pen.color()
+    places = _ROUND if width > 1.3 and colour.alphaF() == 1 else ((0.0, 0.0),)
+    pattern = _DASHES.get(line.pen.style())
+    parts = []
+    for x, y in pieces:
+        connected = np.ones(len(x), dtype=np.int32)
+        if pattern is not None:
+            x, y, connected = dashed(x, y, np.array(pattern) * max(width, 1.0))
+        connected[-1] = 0
+        parts += [(x + right, y + down, connected) for right, down in places]
+    x, y, connected = (np.concatenate(found) for found in zip(*parts, strict=True))
+    pen = _pen(colour.rgb(), 1.0, Qt.PenStyle.SolidLine, colour.alphaF(), True)
+    return pen, pg.functions.arrayToQPath(x, y, connected)
+
+
+def dashed(x: Array, y: Array, pattern: Array) -> tuple[Array, Array, NDArray[np.int32]]:
+    """A polyline with points added where its dashes begin and end, and whether each point is joined to the next."""
+    along = np.concatenate(([0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()))
+    period = float(pattern.sum())
+    if along[-1] > 1e4 * period:  # far beyond any window, where no one counts
+        return x, y, np.ones(len(x), dtype=np.int32)
+    ends = (np.arange(int(along[-1] / period) + 1)[:, None] * period + pattern.cumsum()).reshape(-1)
+    places = np.union1d(along, ends[ends < along[-1]])
+    # What follows a place is drawn in every second stretch of the pattern, the first among them.
+    stretch = np.searchsorted(ends, places, side="right") % len(pattern)
+    drawn = (stretch % 2 == 0).astype(np.int32)
+    return np.interp(places, along, x), np.interp(places, along, y), drawn
+
+
+def _marks(line: Line, window: QRectF, to_scene: QTransform) -> list[tuple[QPen, QPolygonF | QPainterPath]]:
+    """All marks of a line, those of a kind together."""
+    rgb, found = line.pen.color().rgb(), list[tuple[QPen, QPolygonF | QPainterPath]]()
+    dots, triangles, rings = (
+        _in_window(places, window, to_scene) for places in (line.dots, line.triangles, line.rings)
+    )
+    if dots is not None:
+        found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False), dots))
+    for points, made in ((triangles, _hollow), (rings, _circles)):
+        if points is not None:
+            found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, 1.0, False), made(points)))
+    if line.below is not None and len(line.below):
+        found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, 1.0, False), _triangles(line.below, window, to_scene)))
+    return found
 
 
 def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
@@ -211,13 +268,15 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     return [(end[:, 0], end[:, 1]) for end in ends]
 
 
-def _in_window(places: Array, window: QRectF, to_scene: QTransform) -> QPolygonF | None:
+def _in_window(places: Array | None, window: QRectF, to_scene: QTransform) -> QPolygonF | None:
     """Those of the places (K, 2) that are in the window, in pixels; None where none is."""
+    if places is None:
+        return None
     x, y = places.T
     inside = (x >= window.left()) & (x <= window.right()) & (y >= window.top()) & (y <= window.bottom())
     if not inside.any():
         return None
-    return _mapped(x[inside], y[inside], to_scene)
+    return pg.functions.arrayToQPolygonF(*_mapped(x[inside], y[inside], to_scene))
 
 
 def _hollow(points: QPolygonF) -> QPainterPath:

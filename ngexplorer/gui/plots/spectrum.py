@@ -83,8 +83,13 @@ class SpectrumView(View):
         self.column.insertWidget(2, self.names)
         self.frame.count_along(True)
         self.lines = Lines()
+        # λ moves at every step, the spectra seldom.
+        self.lines.setCacheMode(self.lines.CacheMode.DeviceCoordinateCache)
+        self._lined: Any = None
+        self.levels = Lines()
+        """The damping λ of the runs."""
         self.tags = Tags(session.theme)
-        for item in (self.lines, self.tags):
+        for item in (self.lines, self.levels, self.tags):
             self.frame.addItem(item, ignoreBounds=True)
         self.lower.setMinimumSize(LEAST.width(), LEAST.height() // 2)
         self.lower.set_log(y=True)
@@ -288,8 +293,9 @@ class SpectrumView(View):
                 shares.append(self._filter(spectrum, damping))
         dampings = [(shown, damping)] if lines and np.isfinite(self._height(damping)) else []
         right = self._right(ranks, bool(dampings))
-        lines += self._damping_lines(_shared(dampings), right)
+        self._lined = None
         self.lines.show_lines(lines)
+        self.levels.show_lines(self._damping_lines(_shared(dampings), right))
         self.shares.show_lines(shares)
         self.frame.item.getAxis("bottom").setVisible(bool(lines) and not self.lower.isVisibleTo(self))
         self._name()
@@ -359,7 +365,6 @@ class SpectrumView(View):
         self.subtitle.setToolTip("\n".join(_told(s, damping) for s in spectra))
 
     def _draw_every(self) -> None:
-        lines: list[Line] = []
         dampings: list[tuple[Shown, float]] = []
         steps: set[int] = set()
         ranks = 1
@@ -370,36 +375,48 @@ class SpectrumView(View):
             for spectrum in shown.history.spectra_at(self.session.step_of(shown))
         ]
         self._set_floor([spectrum for _, _, spectrum in shown_spectra])
-        for place, shown, spectrum in shown_spectra:
-            colour = themes.line_colour(shown.colour, self.session.theme)
-            in_use = shown.run.optimizer.curvature.__struct_config__.tag == spectrum.matrix
-            as_dots = in_use and self.used.isChecked()
-            as_line = spectrum.matrix == "hessian" and self.hessian.isChecked()
-            if not (as_dots or as_line):
-                continue
-            rank, height, negative = self._ranked(spectrum)
-            steps.add(spectrum.step)
-            ranks = max(ranks, len(spectrum.eigenvalues))
-            if as_line:
-                for side in (~negative, negative):
-                    lines.append(Line(rank[side], height[side], pen(colour, 1.2, shown.style, 0.9)))
-            places = np.stack((rank, height), 1)
-            dots = _thinned(places[~negative], place) if as_dots else None
-            lines.append(_marked(colour, dots, _thinned(places[negative], place)))
+        for _, shown, spectrum in shown_spectra:
+            if self._as(shown, spectrum) != (False, False):
+                steps.add(spectrum.step)
+                ranks = max(ranks, len(spectrum.eigenvalues))
         if steps:
             dampings = [
                 (shown, damping) for shown in second if np.isfinite(self._height(damping := self._damping(shown)))
             ]
         shared = _shared(dampings)
         right = self._right(ranks, bool(shared))
-        lines += self._damping_lines(shared, right)
-        self.lines.show_lines(lines)
+        self.levels.show_lines(self._damping_lines(shared, right))
+        which = [(place, shown, id(spectrum), self._as(shown, spectrum)) for place, shown, spectrum in shown_spectra]
+        key = (which, self.axis.floor, self.session.theme.name)
+        if key != self._lined:
+            self._lined = key
+            self.lines.show_lines([line for found in shown_spectra for line in self._lines_of(*found)])
         self.names.hide()
         self.frame.item.getAxis("bottom").show()
         self.tags.show_tags([self._tag(text, runs) for text, runs in shared.items()], self.session.theme)
-        self._fit(right, lines)
+        self._fit(right, [*self.lines.shown, *self.levels.shown])
         self.say(self._why_empty(second, bool(steps)))
         self._subtitle(second, steps)
+
+    def _as(self, shown: Shown, spectrum: Spectrum) -> tuple[bool, bool]:
+        """Whether a spectrum is drawn as dots, and whether as a line."""
+        in_use = shown.run.optimizer.curvature.__struct_config__.tag == spectrum.matrix
+        return in_use and self.used.isChecked(), spectrum.matrix == "hessian" and self.hessian.isChecked()
+
+    def _lines_of(self, place: int, shown: Shown, spectrum: Spectrum) -> list[Line]:
+        colour = themes.line_colour(shown.colour, self.session.theme)
+        as_dots, as_line = self._as(shown, spectrum)
+        if not (as_dots or as_line):
+            return []
+        rank, height, negative = self._ranked(spectrum)
+        lines = []
+        if as_line:
+            for side in (~negative, negative):
+                lines.append(Line(rank[side], height[side], pen(colour, 1.2, shown.style, 0.9)))
+        places = np.stack((rank, height), 1)
+        dots = _thinned(places[~negative], place) if as_dots else None
+        lines.append(_marked(colour, dots, _thinned(places[negative], place)))
+        return lines
 
     def _set_floor(self, spectra: list[Spectrum]) -> None:
         """The gap of the axis lies where the smallest eigenvalues are, in whole decades, or so many below the largest
