@@ -141,6 +141,7 @@ class CurvesView(View):
         panel.log.clicked.connect(self._release)
         panel.frame.zoomed.connect(lambda: self._follow(panel))
         panel.frame.scene().sigMouseMoved.connect(lambda position: self._hover(position, panel))
+        panel.frame.view.sigXRangeChanged.connect(lambda _, window: self._align(window))
         panel.frame.viewport().installEventFilter(self)
         panel.frame.installEventFilter(self)
         for number, cursor in enumerate(panel.cursors):
@@ -167,7 +168,6 @@ class CurvesView(View):
         self.column.addWidget(panel.row)
         self.column.addWidget(frame, 1)
         self._add(panel)
-        frame.view.setXLink(self.frame.view)
         self._release()
         return panel
 
@@ -492,6 +492,12 @@ class CurvesView(View):
         for other in self.panels:
             other.frame.free = True
         self.invalidate()
+
+    def _align(self, window: tuple[float, float]) -> None:
+        """The same stretch of the horizontal axis in every panel."""
+        for panel in self.panels:
+            if tuple(panel.frame.view.viewRange()[0]) != tuple(window):
+                panel.frame.view.setXRange(*window, padding=0)
 
     def _release(self) -> None:
         for panel in self.panels:

@@ -244,11 +244,12 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
         return [(x, y)]
     middle = np.array([window.center().x(), window.center().y()])
     half = 0.5 * _AROUND * np.array([window.width(), window.height()])
+    lowest, highest = middle - half, middle + half
+    if x.min() >= lowest[0] and x.max() <= highest[0] and y.min() >= lowest[1] and y.max() <= highest[1]:
+        return [(x, y)]
     # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough.
     points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
     distance = np.abs(points).max(1, keepdims=True)
-    if (distance <= 1).all():
-        return [(x, y)]
     points *= _FAR / np.maximum(distance, _FAR)
     begin, along = points[:-1], np.diff(points, axis=0)
     still = along == 0

@@ -13,6 +13,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.runs.files import require_writable
 
 SCREEN, PRINT = 96.0, 300.0
 """Dots an inch: what a pixel of the screen is taken for, and what a picture is printed with."""
@@ -95,13 +96,14 @@ class Picture:
         """Write a .png or .svg file, whole or not at all. Raises OSError."""
         if path.suffix.lower() not in (".png", ".svg"):
             raise OSError(f"cannot write {path}: a picture's name has to end in .png or .svg")
+        require_writable(path)
         unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
             written = (
                 self._write_svg(unfinished) if path.suffix.lower() == ".svg" else self.image().save(str(unfinished))
             )
             if not written:
-                raise OSError(f"cannot write {path}: no such folder, or it is not writable")
+                raise OSError(f"cannot write {path}")
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -94,7 +94,8 @@ class SpectrumView(View):
         self.lower.setMinimumSize(LEAST.width(), LEAST.height() // 2)
         self.lower.set_log(y=True)
         self.lower.count_along(True)
-        self.lower.view.setXLink(self.frame.view)
+        for one, other in ((self.frame, self.lower), (self.lower, self.frame)):
+            one.view.sigXRangeChanged.connect(lambda _, window, other=other: other.view.setXRange(*window, padding=0))
         self.shares = Lines()
         self.lower.addItem(self.shares, ignoreBounds=True)
         self.lower.zoomed.connect(self.invalidate)
