@@ -31,6 +31,8 @@ _FUTURE = 0.28
 """How strongly what lies after the current time is drawn."""
 _SMOOTHING = (1, 5, 25, 100)
 """Over so many steps a mean may be taken."""
+_WIDE = 440
+"""Pixels from which all controls have room beside each other."""
 _LINEAR = ("metric", "angle", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio")
 """Columns that are usually looked at on a linear axis."""
 _SIGNED = ("predicted_change", "predicted_change_damped", "curvature_along_step", "lowest_eigenvalue")
@@ -99,6 +101,7 @@ class CurvesView(View):
 
     def __init__(self, session: Session, column: str = "loss") -> None:
         super().__init__(session, "")
+        self.head.removeWidget(self.title)  # the choice of the column stands in its place
         self.title.hide()
         self.axis = Choice(list(AXES))
         self.axis.setAccessibleName("Horizontal axis of the loss curves")
@@ -189,13 +192,20 @@ class CurvesView(View):
         self._release()
 
     def _arrange(self) -> None:
-        """Only the loss is there twice, in training and in validation."""
+        """Only the loss is there twice, in training and in validation; where the head is narrow, the menu has both."""
         for button in (self.training, self.validation):
-            button.setVisible(self.panels[0].column == "loss")
+            button.setVisible(self.panels[0].column == "loss" and self.width() >= _WIDE)
 
     def _more(self) -> QToolButton:
         """What is not needed at every moment."""
         button, menu = more_button(self.session, "Smoothing, seeds, cursors, panels, pictures")
+        for toggle_button in (self.training, self.validation):
+            action = menu.addAction(f"{toggle_button.text()} loss")
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.triggered.connect(toggle_button.click)
+            toggle_button.toggled.connect(action.setChecked)
+        menu.addSeparator()
         group = QActionGroup(menu)
         for window in _SMOOTHING:
             action = menu.addAction("As recorded" if window == 1 else f"Mean of {window} steps")
@@ -383,6 +393,7 @@ class CurvesView(View):
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
+        self._arrange()
         for panel in self.panels:
             panel.place_note()
 

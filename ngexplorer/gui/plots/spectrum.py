@@ -23,6 +23,8 @@ from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs import probes
 from ngexplorer.runs.spectrum import Spectrum
 
+_WIDE = 440
+"""Pixels from which the head has room for its title beside its controls."""
 _LABEL = 100
 """The width of a label of λ, pixels."""
 _MARKS = 120
@@ -255,11 +257,21 @@ class SpectrumView(View):
 
     # Drawing.
 
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Two switches for every run, a menu for one; where the head is narrow, they say what it is of."""
+        one = self.chosen is not None
+        self.title.setVisible(one or self.width() >= _WIDE)
+        self.used.setVisible(not one)
+        self.hessian.setVisible(not one)
+
     def draw(self) -> None:
         chosen = self.chosen
         one = chosen is not None
-        self.used.setVisible(not one)
-        self.hessian.setVisible(not one)
+        self._arrange()
         self.lower.setVisible(one and self.shared.isChecked() and not self.by_layers.isChecked())
         if chosen is not None:
             self._draw_one(chosen)

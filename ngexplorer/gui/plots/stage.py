@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from ngexplorer.gui.plots.view import View
 
@@ -20,6 +21,7 @@ class Stage:
 
     def frame(self) -> None:
         """Draw what changed, within the budget; what is left over comes first at the next frame."""
+        began = perf_counter()
         under = next((view for view in self.views if view.seen and view.underMouse()), None)
         spent = under.cost if under is not None and under.pull() else 0.0
         served = []
@@ -27,7 +29,7 @@ class Stage:
             if view is under or not view.seen:
                 continue
             # One at least: a view that costs more than a frame has would never be drawn.
-            if served and spent + view.cost > BUDGET:
+            if served and max(spent, perf_counter() - began) + view.cost > BUDGET:
                 break
             served.append(view)
             if view.pull():
