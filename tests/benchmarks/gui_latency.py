@@ -17,8 +17,7 @@ import numpy as np
 import psutil
 import torch
 from msgspec.structs import replace
-from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
-from PySide6.QtCore import QElapsedTimer, QPoint, Qt, QTimer
+from PySide6.QtCore import QElapsedTimer, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
@@ -28,6 +27,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
+from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
@@ -81,7 +81,8 @@ class Bench(QWidget):
         for i, widget in enumerate([*self.views, self.table]):
             grid.addWidget(widget, i // 3, i % 3)
         self.stage = Stage(self.views)
-        self.drawn: dict[View, int] = defaultdict(int)
+        self.served: dict[View, int] = defaultdict(int)
+        """How often each view was brought up to date."""
         for view in self.views:
             self._count(view)
         self._frames = 0
@@ -90,13 +91,13 @@ class Bench(QWidget):
         self.resize(1600, 1000)
 
     def _count(self, view: View) -> None:
-        draw = view.draw
+        pull = view.pull
 
-        def counted() -> None:
-            self.drawn[view] += 1
-            draw()
+        def counted() -> bool:
+            self.served[view] += 1
+            return pull()
 
-        view.draw = counted  # type: ignore[method-assign]
+        view.pull = counted  # type: ignore[method-assign]
 
     def _frame(self) -> None:
         self.stage.frame()
@@ -112,19 +113,19 @@ def events_for(seconds: float) -> None:
     application._wait(lambda: clock.elapsed() > 1000 * seconds)
 
 
+class Voice(QObject):
+    """Speaks from another thread."""
+
+    said = Signal(float)
+
+
 def lateness(seconds: float) -> np.ndarray:
     """How late something posted from another thread at any time is heard in the window's, in milliseconds."""
     heard: list[float] = []
-    ear = QWidget()
     stop = threading.Event()
 
     def listen(asked: float) -> None:
         heard.append(1000 * (perf_counter() - asked))
-
-    from PySide6.QtCore import QMetaObject, QObject, Signal, Slot  # noqa: F401
-
-    class Voice(QObject):
-        said = Signal(float)
 
     voice = Voice()
     voice.said.connect(listen, Qt.ConnectionType.QueuedConnection)
@@ -140,7 +141,6 @@ def lateness(seconds: float) -> np.ndarray:
     stop.set()
     thread.join()
     events_for(0.1)
-    ear.deleteLater()
     return np.array(heard)
 
 
@@ -187,7 +187,7 @@ def racing(seconds: float) -> list[Row]:
             session = bench.session
             session.toggle()
             events_for(1.0)
-            bench.drawn.clear()
+            bench.served.clear()
             began, before = perf_counter(), sum(shown.run.step for shown in session.runs)
             probe = session.race.spectra.seconds if session.race and session.race.spectra else 0.0
             late = lateness(seconds)
@@ -196,8 +196,8 @@ def racing(seconds: float) -> list[Row]:
             beside = (session.race.spectra.seconds - probe) if session.race and session.race.spectra else 0.0
             speed = (sum(shown.run.step for shown in session.runs) - before) / (took - beside)
             under = next((view for view in bench.views if view.underMouse()), bench.views[0])
-            frames = {view: drawn / took for view, drawn in bench.drawn.items()}
-            others = [fps for view, fps in frames.items() if view is not under and not isinstance(view, TrajectoryView)]
+            frames = {view: served / took for view, served in bench.served.items()}
+            others = [frames.get(view, 0.0) for view in bench.views if view is not under]
             kind = f"{count} runs, {1000 / alone:.2g} ms a step"
             share = 90 if 1000 / alone >= 10 else 65
             rows += [
@@ -209,8 +209,14 @@ def racing(seconds: float) -> list[Row]:
             ]  # fmt: skip
             for row in rows[-4:]:
                 show(row)
-            costs = ", ".join(f"{type(v).__name__} {1000 * v.cost:.1f}" for v in bench.views)
-            print(f"<!-- ms a picture: {costs} -->", flush=True)
+            rows.append(
+                Row(
+                    f"{kind}: a picture of each view",
+                    "",
+                    ", ".join(f"{1000 * v.cost:.0f}" for v in bench.views) + " ms",
+                )
+            )
+            show(rows[-1])
             closed(bench)
     return rows
 
@@ -241,10 +247,9 @@ def long(steps: int) -> list[Row]:
         began = perf_counter()
         session.set_time(step)
         for view in bench.views:
-            if view.seen:
-                view.pull()
-        for view in bench.views:
-            view.frame.viewport().repaint()
+            view.pull()
+            for frame in view.frames:
+                frame.viewport().repaint()
         pictures.append(1000 * (perf_counter() - began))
     text = f"{np.median(pictures):.0f} / {np.percentile(pictures, 99):.0f} ms"
     rows.append(Row(f"20 runs of {steps:,} steps: scrubbing, all views at a position, p50 / p99", "33 ms", text))
@@ -255,10 +260,10 @@ def long(steps: int) -> list[Row]:
                     f"{np.percentile(late, 99):.1f} / {late.max():.0f} ms"))  # fmt: skip
     show(rows[-1])
     bench.hide()
-    bench.drawn.clear()
+    bench.served.clear()
     session.set_time(5)
     events_for(1.0)
-    rows.append(Row("hidden views drawn", "0", f"{sum(bench.drawn.values())}"))
+    rows.append(Row("hidden views drawn", "0", f"{sum(bench.served.values())}"))
     show(rows[-1])
     closed(bench)
     return rows
@@ -281,7 +286,8 @@ def main() -> None:
         "racing": lambda: racing(options.seconds),
         "long": lambda: long(options.steps),
     }
-    print(f"platform {app.platformName()}, {psutil.cpu_count()} cores, torch {torch.__version__}\n")
+    load = ", ".join(f"{load:.1f}" for load in psutil.getloadavg())
+    print(f"{app.platformName()}, {psutil.cpu_count()} cores, load {load} before, torch {torch.__version__}\n")
     print("| what | reach | measured |\n|---|---|---|", flush=True)
     for name in options.parts or parts:
         parts[name]()
