@@ -1,7 +1,7 @@
 """The plots: what is drawn is what was recorded."""
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, bounds, clipped, pen
+from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
 from ngexplorer.objectives.models import ResidualMLP
@@ -44,6 +44,20 @@ def test_a_clipped_line_is_the_line_where_it_can_be_seen(points):
     dense = points[:-1] + share * np.diff(points, axis=0)
     inside = (np.abs(dense) <= 4).all(2).mean(0)
     assert length == pytest.approx((inside * np.hypot(*np.diff(points, axis=0).T)).sum(), abs=0.5)
+
+
+@given(st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0), (4.0, 2.0, 1.0, 2.0)]))
+def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
+    x, y = 7.0 * np.arange(len(heights)), np.array(heights)
+    dash_x, dash_y, joined = dashed(x, y, np.array(pattern))
+    np.testing.assert_allclose(np.interp(dash_x, x, y), dash_y, atol=1e-9)
+    length = np.hypot(np.diff(x), np.diff(y)).sum()
+    pieces = np.hypot(np.diff(dash_x), np.diff(dash_y))
+    assert pieces.sum() == pytest.approx(length)
+    bounds_of = np.concatenate(([0.0], np.cumsum(pattern)))
+    whole, rest = divmod(length, bounds_of[-1])
+    begun = sum(min(max(rest - a, 0), b - a) for a, b in list(pairwise(bounds_of))[::2])
+    assert pieces[joined[:-1] == 1].sum() == pytest.approx(whole * sum(pattern[::2]) + begun, abs=1e-6)
 
 
 def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():

@@ -312,7 +312,7 @@ class CurvesView(View):
             extremes = self.session.extremes(shown, column)
             if not extremes.grow():
                 self.invalidate()  # the rest is read at the next frames
-            rows = extremes.chosen(*self._rows_in_view(panel, shown, extremes.read), max(panel.frame.width(), 200))
+            rows = extremes.chosen(*self._rows_in_view(panel, shown, extremes.read), max(panel.frame.width() // 2, 200))
             if not len(rows):
                 continue
             if rows[0] < step < rows[-1]:

@@ -23,6 +23,8 @@ _SHADE = 0.22
 _ROUND = ((0.0, -0.42), (0.36, 0.21), (-0.36, 0.21))
 """A line of 1 pixel at these three places looks as one of 1.8, and is drawn twenty times as fast: Qt has a quick way
 for lines of up to one pixel only, whose dashes are uneven, so that these are cut here too."""
+_TANGLE = 5000
+"""Pixels of length from which a line goes up and down so often that neither its dashes nor its width can be told."""
 _DASHES: dict[Qt.PenStyle, tuple[float, ...]] = {
     Qt.PenStyle.DashLine: (5.0, 2.6),
     Qt.PenStyle.DotLine: (1.4, 2.0),
@@ -194,8 +196,10 @@ def _pieces(line: Line, window: QRectF, to_scene: QTransform) -> list[tuple[Arra
 def _quick(line: Line, pieces: list[tuple[Array, Array]]) -> tuple[QPen, QPainterPath]:
     """A line as one path and a pen of one pixel, its width made of several strokes and its dashes cut."""
     width, colour = line.pen.widthF(), line.pen.color()
-    places = _ROUND if width > 1.3 and colour.alphaF() == 1 else ((0.0, 0.0),)
-    pattern = _DASHES.get(line.pen.style())
+    length = sum(float(np.abs(np.diff(x)).sum() + np.abs(np.diff(y)).sum()) for x, y in pieces)
+    tangled = length > _TANGLE
+    places = _ROUND if width > 1.3 and colour.alphaF() == 1 and not tangled else ((0.0, 0.0),)
+    pattern = None if tangled else _DASHES.get(line.pen.style())
     parts = []
     for x, y in pieces:
         connected = np.ones(len(x), dtype=np.int32)
@@ -212,8 +216,6 @@ def dashed(x: Array, y: Array, pattern: Array) -> tuple[Array, Array, NDArray[np
     """A polyline with points added where its dashes begin and end, and whether each point is joined to the next."""
     along = np.concatenate(([0.0], np.hypot(np.diff(x), np.diff(y)).cumsum()))
     period = float(pattern.sum())
-    if along[-1] > 1e4 * period:  # far beyond any window, where no one counts
-        return x, y, np.ones(len(x), dtype=np.int32)
     ends = (np.arange(int(along[-1] / period) + 1)[:, None] * period + pattern.cumsum()).reshape(-1)
     places = np.union1d(along, ends[ends < along[-1]])
     # What follows a place is drawn in every second stretch of the pattern, the first among them.
