@@ -35,6 +35,7 @@ from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
+from ngexplorer.gui.plots.stage import Stage
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.room import Room
@@ -44,8 +45,6 @@ from ngexplorer.settings import SettingError
 
 _FRAME = 33
 """Milliseconds between two pulls."""
-_BUDGET = 0.010
-"""Seconds of each frame that drawing may take; what is left over waits for the next frame."""
 _SLOW = 0.25
 """Seconds between two looks at the table's and the status bar's numbers."""
 _ANSWER = 100
@@ -81,11 +80,11 @@ class MainWindow(QMainWindow):
         self.table = RunsTable(session)
         self.notices = Notices(session)
         self.views: list[View] = [self.trajectory, self.curves, self.spectrum]
+        self.stage = Stage(self.views)
         self._folder = Path()
         """Where a file was last opened or written."""
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
-        self._turn = 0
         self._slow_at = 0.0
         self._frame_seconds = 0.0
         self._speed_from = (monotonic(), 0)
@@ -212,16 +211,7 @@ class MainWindow(QMainWindow):
     def pull(self) -> None:
         """One frame: draw the visible plots that changed, the one under the pointer first, within the budget."""
         began = perf_counter()
-        under = next((view for view in self.views if view.isVisible() and view.underMouse()), None)
-        rotation = self.views[self._turn :] + self.views[: self._turn]
-        order = ([under] if under else []) + [view for view in rotation if view is not under]
-        drawn = 0
-        for view in order:
-            if view.isVisible() and not view.visibleRegion().isEmpty() and view.pull():
-                drawn += 1
-            if perf_counter() - began > _BUDGET:
-                break
-        self._turn = (self._turn + max(1, drawn)) % len(self.views)
+        self.stage.frame()
         self.timeline.pull()
         if monotonic() - self._slow_at > _SLOW:
             self._slow_at = monotonic()

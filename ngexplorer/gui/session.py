@@ -14,6 +14,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import write_csv
+from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import History
 from ngexplorer.runs.race import Race, Run
 from ngexplorer.settings import SettingError
@@ -39,6 +40,13 @@ class Shown:
     @property
     def label(self) -> str:
         return self.run.label
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in the seed alone, drawn as one: their median and quartiles."""
+
+    members: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Session(QObject):
         self.generation = 0
         """Grows with each new race, so that a view knows to forget the last one."""
         self._hidden: set[int] = set()
+        self._extremes: dict[tuple[History, str], Extremes] = {}
         self._loading: Experiment | None = None
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
@@ -194,6 +203,7 @@ class Session(QObject):
         self.stale = _structure(self.experiment) != _structure(self._loaded)
         self.time = None
         self._hidden.clear()
+        self._extremes.clear()
         self.generation += 1
         self.setting_refused.emit("", "")
         self._dress()
@@ -260,6 +270,26 @@ class Session(QObject):
         beside 10³⁰⁰ nothing else can be seen."""
         visible = [shown for shown in self.visible if len(shown.history)]
         return [shown for shown in visible if shown.run.state != "diverged"] or visible
+
+    def groups(self, runs: list[Shown]) -> list[Group]:
+        """Those of the runs that have the same optimizer, as it now is, and different seeds."""
+        found: list[list[Shown]] = []
+        for shown in runs:
+            for members in found:
+                same = members[0].run.optimizer == shown.run.optimizer
+                if same and shown.history.seed not in [member.history.seed for member in members]:
+                    members.append(shown)
+                    break
+            else:
+                found.append([shown])
+        return [Group(tuple(members)) for members in found if len(members) > 1]
+
+    def extremes(self, shown: Shown, column: str) -> Extremes:
+        """Where that column of a run is lowest and highest: one for all views, which grows as they ask it to."""
+        key = (shown.history, column)
+        if key not in self._extremes:
+            self._extremes[key] = Extremes(shown.history, column)
+        return self._extremes[key]
 
     @property
     def latest(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyqtgraph as pg
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
@@ -121,6 +122,7 @@ def mixed(first: QColor, second: QColor, share: float) -> QColor:
     return QColor(*(round(a + share * (b - a)) for a, b in parts))
 
 
+@lru_cache
 def readable(colour: str, theme: Theme, ratio: float = 4.5) -> QColor:
     """The colour with that contrast against the panel: where it has less, with just enough white in it on the dark
     theme, black on the light one."""

@@ -1,6 +1,7 @@
 """What happened: experiments, the race and its probes, histories and their export."""
 
-from ngexplorer.runs.history import Event, History, Spectrum
+from ngexplorer.runs.history import Event, History
 from ngexplorer.runs.race import Race, Run, run
+from ngexplorer.runs.spectrum import Spectrum
 
 __all__ = ["Event", "History", "Race", "Run", "Spectrum", "run"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,41 @@ from ngexplorer.runs.history import COLUMNS, INTEGERS, History
 
 HEADER = ("run", "optimizer", "seed", *COLUMNS)
 
+_AT_ONCE = 10_000
+"""Rows that are read at once."""
+
 TIME_COLUMNS = ("seconds", "step_seconds")
 """The columns that differ between two runs of the same seed."""
 
 
-def write_csv(histories: Iterable[History], path: str | Path) -> None:
+def write_csv(
+    histories: Iterable[History],
+    path: str | Path,
+    columns: Sequence[str] = COLUMNS,
+    steps: tuple[int, int] | None = None,
+) -> None:
     """Write the histories to `path`, UTF-8, header first; `pandas.read_csv` reads it back exactly.
 
-    A thing that does not exist (NaN) is an empty field. Raises OSError, leaving an older file whole.
+    `columns` are written after run, optimizer and seed; `steps` are the first and the last one, both included (None:
+    all). A thing that does not exist (NaN) is an empty field. Raises KeyError for a column that there is not, and
+    OSError, leaving an older file whole.
     """
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
+        writer.writerow((*HEADER[:3], *columns))
         for history in histories:
-            writer.writerows(_rows(history))
+            writer.writerows(_rows(history, columns, steps))
 
 
-def _rows(history: History) -> Iterator[list[Any]]:
-    columns = [history.column(name) for name in COLUMNS]
-    length = min(map(len, columns))
-    for i in range(length):
-        cells = [_cell(name, column[i]) for name, column in zip(COLUMNS, columns, strict=True)]
-        yield [history.label, history.optimizer, history.seed, *cells]
+def _rows(history: History, columns: Sequence[str], steps: tuple[int, int] | None) -> Iterator[list[Any]]:
+    length = len(history)
+    first, last = (0, length - 1) if steps is None else (max(steps[0], 0), min(steps[1], length - 1))
+    for start in range(first, last + 1, _AT_ONCE):  # a part at a time: a long run is not in memory twice
+        until = min(start + _AT_ONCE, last + 1)
+        parts = [history.column(name, start, until) for name in columns]
+        for row in zip(*parts, strict=True):
+            cells = [_cell(name, value) for name, value in zip(columns, row, strict=True)]
+            yield [history.label, history.optimizer, history.seed, *cells]
 
 
 def _cell(name: str, value: Any) -> Any:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import IO, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ngexplorer.optimizers import Step
+from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
+_BLOCK = 64
+"""So many full chunks are put together and moved to a file, where the memory they take is the system's to reclaim."""
 SNAPSHOT_BYTES = 256 * 2**20
+_ENTRY = 200
+"""Bytes that a snapshot takes beside its numbers: an array, a tuple, a step and a place in a list."""
 
 LEADING = ("step", "seconds", "gradient_equivalents", "loss", "validation_loss", "metric")
 STEP_FIELDS = tuple(msgspec.structs.fields(Step))
@@ -20,16 +29,9 @@ TEXTS = tuple(f.name for f in STEP_FIELDS if f.default == "")
 NUMBERS = LEADING + tuple(f.name for f in STEP_FIELDS if f.name not in TEXTS)
 COLUMNS = LEADING + tuple(f.name for f in STEP_FIELDS)
 INTEGERS = ("step", "rejected_trials")
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """All eigenvalues of one matrix at one step, ascending, (P,) float64; λ is the damping used there (NaN: none)."""
-
-    step: int
-    matrix: str
-    eigenvalues: NDArray[np.float64]
-    damping: float
+_PLACES = {name: i for i, name in enumerate(NUMBERS + TEXTS)}
+_numbers_of = attrgetter(*NUMBERS[len(LEADING) :])
+_texts_of = attrgetter(*TEXTS)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class History:
         self.spectra: list[Spectrum] = []
         self.events: list[Event] = []
         self.snapshots = Snapshots()
-        self._chunks: list[NDArray[np.float64]] = []
-        self._texts: dict[str, list[str]] = {name: [] for name in TEXTS}
+        self._rows = _Rows()
+        self._words: list[str] = []
+        self._codes: dict[str, float] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -67,39 +70,51 @@ class History:
 
     def append(self, numbers: dict[str, float], step: Step | None, theta: NDArray[Any]) -> None:
         """Write one row: the leading columns by name, the step's record (None: the start), and θ."""
-        place = self._length % _CHUNK
-        if place == 0:
-            self._chunks.append(np.full((_CHUNK, len(NUMBERS)), np.nan))
-        row = self._chunks[-1][place]
-        for i, name in enumerate(NUMBERS):
-            row[i] = numbers[name] if name in LEADING else getattr(step, name, np.nan)
-        for name, texts in self._texts.items():
-            texts.append(getattr(step, name, ""))
+        leading = [numbers[name] for name in LEADING]
+        if step is None:
+            rest, texts = (np.nan,) * (len(NUMBERS) - len(LEADING)), ("",) * len(TEXTS)
+        else:
+            rest, texts = _numbers_of(step), _texts_of(step)
+        self._rows.append(self._length, [*leading, *rest, *map(self._code, texts)])
         self.snapshots.append(self._length, theta)
         self._length += 1
+
+    def _code(self, text: str) -> float:
+        """The number of a text: most steps repeat what others said."""
+        code = self._codes.get(text)
+        if code is None:
+            self._words.append(text)
+            code = self._codes[text] = float(len(self._words) - 1)
+        return code
 
     def __getitem__(self, name: str) -> Any:
         return self.column(name)
 
-    def column(self, name: str, since: int = 0) -> Any:
-        """Rows `since` and later of a column. Raises KeyError, naming the columns there are, for any other name."""
-        length = self._length
-        if name in self._texts:
-            return self._texts[name][since:length]
-        if name not in NUMBERS:
+    def column(self, name: str, since: int = 0, until: int | None = None) -> Any:
+        """Rows `since` and later (before `until`) of a column. Raises KeyError, naming the columns there are, for any
+        other name."""
+        length = self._length if until is None else min(until, self._length)
+        values = self._rows.column(self._place(name), since, length)
+        return self._said(values) if name in TEXTS else values
+
+    def values(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """A column of numbers at some rows only, all of them published. Raises KeyError as `column` does."""
+        return self._rows.values(self._place(name), rows)
+
+    def _place(self, name: str) -> int:
+        if name not in _PLACES:
             raise KeyError(f"no column '{name}' (there are: {', '.join(COLUMNS)})")
-        i = NUMBERS.index(name)
-        first, last = since // _CHUNK, (length + _CHUNK - 1) // _CHUNK
-        parts = [chunk[:, i] for chunk in self._chunks[first:last]]
-        joined = np.concatenate(parts) if parts else np.empty(0)
-        return joined[since - first * _CHUNK : length - first * _CHUNK]
+        return _PLACES[name]
+
+    def _said(self, codes: NDArray[np.float64]) -> list[str]:
+        return [self._words[code] for code in codes.astype(np.int64).tolist()]
 
     def row(self, step: int) -> dict[str, Any]:
         """All columns at a step (the last row at or before it)."""
         at = max(0, min(step, self._length - 1))
-        values = self._chunks[at // _CHUNK][at % _CHUNK]
-        numbers = dict(zip(NUMBERS, values.tolist(), strict=True))
-        return numbers | {name: texts[at] for name, texts in self._texts.items()}
+        values = self._rows.row(at)
+        numbers = dict(zip(NUMBERS, values[: len(NUMBERS)].tolist(), strict=True))
+        return numbers | dict(zip(TEXTS, self._said(values[len(NUMBERS) :]), strict=True))
 
     def parameters(self, step: int) -> tuple[NDArray[Any], int]:
         """The snapshot of θ nearest to a step, (P,), and which step it is. Raises IndexError if there is none yet."""
@@ -115,6 +130,79 @@ class History:
         from ngexplorer.runs.export import write_csv
 
         write_csv([self], path)
+
+
+class _Rows:
+    """Rows of numbers, column by column: chunks in memory, and before them blocks of chunks in a temporary file.
+
+    A reader takes a length first and then `_store`, which holds at least so many rows and is replaced, never changed,
+    where rows move.
+    """
+
+    def __init__(self) -> None:
+        empty = np.empty((0, len(_PLACES), _BLOCK * _CHUNK))
+        self._store: tuple[NDArray[np.float64], list[NDArray[np.float64]]] = (empty, [])
+        self._file: IO[bytes] | None = None
+        self._movable = True
+
+    def append(self, place: int, values: list[float]) -> None:
+        chunks = self._store[1]
+        if place % _CHUNK == 0:
+            if len(chunks) >= _BLOCK and self._movable:
+                chunks = self._moved()
+            chunks.append(np.full((len(_PLACES), _CHUNK), np.nan))
+        chunks[-1][:, place % _CHUNK] = values
+
+    def _moved(self) -> list[NDArray[np.float64]]:
+        """Move the chunks, all full, to the file; where that cannot be written, memory has to do."""
+        blocks, chunks = self._store
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="ngexplorer-")  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
+            self._file.write(np.concatenate(chunks, axis=1).data)
+            self._file.flush()
+            shape = (len(blocks) + 1, *blocks.shape[1:])
+            self._store = (np.memmap(self._file, np.float64, "r", shape=shape), [])
+        except OSError:
+            self._movable = False
+        return self._store[1]
+
+    def column(self, place: int, since: int, until: int) -> NDArray[np.float64]:
+        blocks, chunks = self._store
+        size = blocks.shape[2]
+        moved = len(blocks) * size
+        parts: list[NDArray[np.float64]] = []
+        for block in range(since // size, min(len(blocks), -(-until // size))):
+            start = block * size
+            parts.append(blocks[block, place, max(since - start, 0) : until - start])
+        for number in range(max(since - moved, 0) // _CHUNK, -(-(until - moved) // _CHUNK)):
+            start = moved + number * _CHUNK
+            parts.append(chunks[number][place, max(since - start, 0) : until - start])
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def values(self, place: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        blocks, chunks = self._store
+        size = blocks.shape[2]
+        moved = len(blocks) * size
+        found = np.empty(len(rows))
+        old = rows < moved
+        found[old] = blocks[rows[old] // size, place, rows[old] % size]
+        if not old.all():
+            recent = rows[~old] - moved
+            first = int(recent.min()) // _CHUNK
+            last = int(recent.max()) // _CHUNK
+            joined = np.concatenate([chunk[place] for chunk in chunks[first : last + 1]])
+            found[~old] = joined[recent - first * _CHUNK]
+        return found
+
+    def row(self, at: int) -> NDArray[np.float64]:
+        blocks, chunks = self._store
+        size = blocks.shape[2]
+        if at < len(blocks) * size:
+            return np.array(blocks[at // size, :, at % size])
+        at -= len(blocks) * size
+        return chunks[at // _CHUNK][:, at % _CHUNK]
 
 
 class Snapshots:
@@ -137,13 +225,14 @@ class Snapshots:
         self._kept = [entry for entry in kept if entry[0] % self.stride == 0]
 
     def _full(self, theta: NDArray[Any]) -> bool:
-        return (len(self._kept) + 1) * theta.nbytes > self.budget
+        return (len(self._kept) + 1) * (theta.nbytes + _ENTRY) > self.budget
 
     def nearest(self, step: int) -> tuple[NDArray[Any], int]:
         kept = self._kept
         if not kept:
             raise IndexError("no snapshot yet")
-        at, theta = min(kept, key=lambda entry: abs(entry[0] - step))
+        after = bisect_right(kept, step, key=_step_of)
+        at, theta = min(kept[max(after - 1, 0) : after + 1], key=lambda entry: abs(entry[0] - step))
         return theta, at
 
     def __len__(self) -> int:
@@ -152,3 +241,14 @@ class Snapshots:
     def since(self, index: int) -> list[tuple[int, NDArray[Any]]]:
         """Snapshots from that place on."""
         return self._kept[index:]
+
+    def until(self, step: int, most: int) -> list[tuple[int, NDArray[Any]]]:
+        """Snapshots up to a step, the latest among them, and of the others at most so many, evenly spaced."""
+        kept = self._kept
+        count = bisect_right(kept, step, key=_step_of)
+        stride = max(1, -(-count // most))
+        return kept[:count:stride] + (kept[count - 1 : count] if (count - 1) % stride else [])
+
+
+def _step_of(entry: tuple[int, NDArray[Any]]) -> int:
+    return entry[0]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ngexplorer.curvature import Curvature, GaussNewton, Hessian
+from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
-from ngexplorer.runs.history import Spectrum
+from ngexplorer.runs.spectrum import Spectrum
 
 LARGEST_EXACT = 2500
 """Up to so many parameters all eigenvalues are computed."""
 LARGEST_BY_PRODUCTS = 300
 """The same where the dense matrix takes a product for every parameter."""
+_PROBES, _STEPS = 5, 30
+"""Of the density where there are more: so many random starts, and so many products from each."""
+
+MATRICES: dict[str, type[Curvature]] = {
+    kind.name: kind for kind in (Hessian, GaussNewton, FisherMatrix, EmpiricalFisher, KFAC)
+}
+"""What can be watched beside the matrix that a run uses."""
 
 
 def evaluate(objective: Objective, point: Point) -> tuple[float, float]:
@@ -30,9 +37,53 @@ def evaluate(objective: Objective, point: Point) -> tuple[float, float]:
     return loss, metric
 
 
+def exact(objective: Objective) -> bool:
+    """Whether the model is small enough for all eigenvalues."""
+    return objective.parameters <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS)
+
+
+def applies(matrix: str, objective: Objective) -> bool:
+    """Whether there is that matrix of the objective: no Fisher without a density, no K-FAC of any module."""
+    kind = MATRICES[matrix]
+    return (kind is not FisherMatrix or objective.loss.density) and (
+        kind is not KFAC or (objective.affine_refusal is None and objective.loss.density and objective.plain_penalty)
+    )
+
+
+def look(point: Point, kind: type[Curvature], step: int, damping: float, by_layers: bool = False) -> Spectrum:
+    """The spectrum of a matrix at a point: all eigenvalues, with the gradient's energy along their eigenvectors and, if
+    `by_layers`, those of each layer's block; of a large model the density, without either.
+
+    The eigenpairs are not kept with the point: the optimizer finds there only what it would have computed itself.
+    """
+    matrix = kind(point.objective, point)
+    if not exact(point.objective):
+        density = matrix.spectral_density(_PROBES, _STEPS)
+        nodes, order = density.nodes.reshape(-1).sort()
+        weights = density.weights.reshape(-1)[order] * (point.objective.parameters / len(density.nodes))
+        return Spectrum(step, kind.name, nodes.numpy(), damping, weights=weights.numpy())
+    dense = matrix.dense()
+    values, vectors = torch.linalg.eigh(dense)
+    energy = (point.gradient @ vectors).square().double()
+    total = float(energy.sum())
+    return Spectrum(
+        step,
+        kind.name,
+        values.double().cpu().numpy(),
+        damping,
+        (energy / total).cpu().numpy() if total > 0 else None,
+        layers=_by_layers(dense, point.objective) if by_layers else (),
+    )
+
+
+def _by_layers(dense: Tensor, objective: Objective) -> tuple[Any, ...]:
+    blocks = (dense[layer, layer] for layer in objective.layers)
+    return tuple(torch.linalg.eigvalsh(block).double().cpu().numpy() for block in blocks)
+
+
 class SpectrumProbe:
-    """Eigenvalues of the matrix each second-order run uses, and of the Hessian beside it, for at most `share` of the
-    race's compute.
+    """Spectra of the matrix each second-order run uses, of the Hessian beside it and of those that are `watched`, for
+    at most `share` of the race's compute.
 
     They are taken in rounds, one spectrum a run and all at the same step where turns are fair by steps, so that they
     can be compared. The first round comes with the first step, each later one once the budget allows for it. The
@@ -41,6 +92,8 @@ class SpectrumProbe:
 
     def __init__(self, share: float = 0.2) -> None:
         self.share = share
+        self.watched: frozenset[str] = frozenset()
+        """Names of matrices that someone looks at; replaced as a whole, from any thread."""
         self.seconds = 0.0
         self.compute = 0.0
         self._racing: set[int] = set()
@@ -48,12 +101,11 @@ class SpectrumProbe:
         self._from = 0
         self._furthest = -1
         self._cost = 0.0
-        self._known: list[tuple[type[Curvature], Tensor, NDArray[Any]]] = []
+        self._known: list[tuple[type[Curvature], Tensor, Spectrum]] = []
 
     def enter(self, run: int, optimizer: Optimizer, objective: Objective) -> None:
         """Tell of a run as it now is: one without a matrix has no spectrum, a large one no exact one."""
-        largest = LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS
-        if optimizer.second_order and objective.parameters <= largest:
+        if optimizer.second_order and exact(objective):
             self._racing.add(run)
         else:
             self.retire(run)
@@ -78,22 +130,23 @@ class SpectrumProbe:
         """The spectra at that point."""
         began = perf_counter()
         part: Any = optimizer.curvature
-        kinds: list[type[Curvature]] = [Hessian] if part.kind is Hessian else [part.kind, Hessian]
+        kinds: list[type[Curvature]] = [part.kind, Hessian]
+        kinds += [MATRICES[name] for name in sorted(self.watched) if applies(name, point.objective)]
         try:
-            return [Spectrum(step, kind.name, self._eigenvalues(point, kind), damping) for kind in kinds]
+            return [self._look(point, kind, step, damping) for kind in dict.fromkeys(kinds)]
         finally:  # what fails is paid for too, and has had its turn
             self._served.add(run)
             cost = perf_counter() - began
             self._cost += cost
             self.seconds += cost
 
-    def _eigenvalues(self, point: Point, kind: type[Curvature]) -> NDArray[Any]:
+    def _look(self, point: Point, kind: type[Curvature], step: int, damping: float) -> Spectrum:
         """Runs that stand at one θ share its spectra (all start at one), and F is G where z are natural parameters."""
         same = GaussNewton if kind is FisherMatrix and point.objective.loss.natural else kind
-        for known, theta, eigenvalues in self._known:
+        for known, theta, spectrum in self._known:
             if known is same and torch.equal(theta, point.theta):
-                return eigenvalues
+                return replace(spectrum, step=step, matrix=kind.name, damping=damping)
         # `kind` and not `same`: the matrix the step was solved with is already built.
-        found = kind(point.objective, point).eigenvalues().double().cpu().numpy()
+        found = look(point, kind, step, damping)
         self._known.append((same, point.theta, found))
         return found

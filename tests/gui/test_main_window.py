@@ -228,7 +228,7 @@ def test_no_window_cuts_off_a_control(sit_at, two_moons, size):
         view.head.itemAt(i).widget()
         for view in window.views
         for i in range(view.head.count())
-        if view.head.itemAt(i).widget() not in (None, view.subtitle)
+        if view.head.itemAt(i).widget() not in (None, view.subtitle) and view.head.itemAt(i).widget().isVisible()
     ]
     others = [window.timeline.slider, window.timeline.live, *window.curves.legend.chips, window.spectrum.subtitle]
     for control in (*header, *heads, *others):

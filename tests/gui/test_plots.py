@@ -1,7 +1,7 @@
 """The plots: what is drawn is what was recorded."""
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import msgspec
 import numpy as np
@@ -13,49 +13,19 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots import spectrum as spectra
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, _polygons, bounds, clipped, pen, thinned
+from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
-from ngexplorer.runs.history import Spectrum
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 FINITE = st.floats(-1e6, 1e6)
 
 
 # Lines.
-
-
-@given(arrays(np.float64, st.integers(1, 900), elements=FINITE | st.just(math.nan)), st.integers(1, 60))
-def test_a_thinned_line_keeps_order_extremes_and_its_end(y, pixels):
-    x = np.arange(len(y), dtype=float)
-    short_x, short_y = thinned(x, y, pixels)
-    assert (np.diff(short_x) > 0).all()
-    assert np.array_equal(short_y, y[short_x.astype(int)], equal_nan=True), "points of the line, not new ones"
-    assert len(short_x) <= max(4 * pixels, 3 * pixels)
-    if np.isfinite(y).any():
-        assert np.nanmin(short_y) == np.nanmin(y) and np.nanmax(short_y) == np.nanmax(y)
-
-
-@given(st.integers(100, 5000), st.integers(5, 50))
-def test_a_spike_of_one_step_survives_thinning(length, pixels):
-    y = np.zeros(length)
-    y[length // 3] = 5.0
-    assert thinned(np.arange(length, dtype=float), y, pixels)[1].max() == 5.0
-
-
-def test_a_line_breaks_where_there_is_no_number():
-    nan = math.nan
-    line = Line(np.arange(8.0), np.array([nan, 1, 2, nan, nan, 3, 4, 5]), pen("#ffffff"))
-    assert [[(p.x(), p.y()) for p in polygon] for polygon in _polygons(line, QRectF(0, 0, 8, 8))] == [
-        [(1, 1), (2, 2)],
-        [(5, 3), (6, 4), (7, 5)],
-    ]
-    assert _polygons(Line(np.arange(3.0), np.full(3, nan), pen("#ffffff")), QRectF(0, 0, 8, 8)) == []
 
 
 def test_bounds_are_those_of_what_is_finite():
@@ -74,6 +44,20 @@ def test_a_clipped_line_is_the_line_where_it_can_be_seen(points):
     dense = points[:-1] + share * np.diff(points, axis=0)
     inside = (np.abs(dense) <= 4).all(2).mean(0)
     assert length == pytest.approx((inside * np.hypot(*np.diff(points, axis=0).T)).sum(), abs=0.5)
+
+
+@given(st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0), (4.0, 2.0, 1.0, 2.0)]))
+def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
+    x, y = 7.0 * np.arange(len(heights)), np.array(heights)
+    dash_x, dash_y, joined = dashed(x, y, np.array(pattern))
+    np.testing.assert_allclose(np.interp(dash_x, x, y), dash_y, atol=1e-9)
+    length = np.hypot(np.diff(x), np.diff(y)).sum()
+    pieces = np.hypot(np.diff(dash_x), np.diff(dash_y))
+    assert pieces.sum() == pytest.approx(length)
+    bounds_of = np.concatenate(([0.0], np.cumsum(pattern)))
+    whole, rest = divmod(length, bounds_of[-1])
+    begun = sum(min(max(rest - a, 0), b - a) for a, b in list(pairwise(bounds_of))[::2])
+    assert pieces[joined[:-1] == 1].sum() == pytest.approx(whole * sum(pattern[::2]) + begun, abs=1e-6)
 
 
 def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():
@@ -153,14 +137,6 @@ def test_a_flat_surface_has_levels_too(value):
 # Spectra.
 
 
-def test_ranks_go_down_from_the_largest_and_mark_the_negative():
-    rank, height, negative = spectra._ranked(Spectrum(0, "hessian", np.array([-0.5, 1e-30, 0.1, 10.0]), 1.0))
-    assert dict(zip(rank, height, strict=True)) == pytest.approx({1: 1, 2: -1, 4: math.log10(0.5)})
-    assert dict(zip(rank, negative, strict=True)) == {1: False, 2: False, 4: True}, (
-        "what is zero to rounding is left out"
-    )
-
-
 @pytest.fixture
 def stepped(sit_at, two_moons):
     def take(*names, **how):
@@ -174,29 +150,45 @@ def stepped(sit_at, two_moons):
     return take
 
 
-def test_negative_eigenvalues_are_triangles_and_others_dots(stepped):
+def marks(view):
+    """Dots and triangles that are drawn, (K, 2) each."""
+    nothing = [np.empty((0, 2))]
+    lines = view.lines._lines
+    return tuple(
+        np.concatenate([getattr(line, kind) for line in lines if getattr(line, kind) is not None] or nothing)
+        for kind in ("dots", "triangles")
+    )
+
+
+def test_eigenvalues_stand_by_rank_on_both_sides_of_a_broken_axis(stepped):
     person = stepped("newton", seed=1)
     view, (spectrum,) = person.window.spectrum, person.session.runs[0].history.spectra
-    values = spectrum.eigenvalues
-    rounding = spectra._rounding(spectrum)
-    assert (values < -rounding).any(), "the Hessian of this network is indefinite at the start"
-    marks = view.marks.data
-    triangles, dots = marks[marks["symbol"] == "t"], marks[marks["symbol"] == "o"]
-    assert len(triangles) == (values < -rounding).sum()
-    assert sorted(triangles["y"]) == pytest.approx(sorted(np.log10(-values[values < -rounding])))
-    assert sorted(dots["y"]) == pytest.approx(sorted(np.log10(values[values > rounding])))
-    assert f"▽ {len(triangles)} negative" in view.subtitle.text()
+    values, floor, gap = spectrum.eigenvalues, view.axis.floor, view.axis.gap
+    assert (values < -spectrum.rounding).any(), "the Hessian of this network is indefinite at the start"
+    dots, triangles = marks(view)
+    negative, positive = values[values < -spectrum.rounding], values[values > spectrum.rounding]
+    assert sorted(triangles[:, 1]) == pytest.approx(sorted(floor - np.log10(-negative) - gap))
+    assert sorted(dots[:, 1]) == pytest.approx(sorted(np.log10(positive) - floor + gap))
+    assert dict(dots)[1.0] == pytest.approx(math.log10(values[-1]) - floor + gap), "the largest comes first"
+    assert max(triangles[:, 0]) == len(values), "the lowest comes last"
+    assert f"▽ {len(negative)} negative" in view.subtitle.text()
+    assert view.axis.tickStrings([math.log10(0.01) - floor + gap, floor - math.log10(0.01) - gap, 0.0], 1, 1) == [
+        "0.01",
+        "−0.01",
+        "0",
+    ]
 
 
 def test_the_damping_is_a_dashed_line_at_its_logarithm(stepped):
     person = stepped("newton")
     run = person.session.runs[0]
-    dashed = [line for line in person.window.spectrum.lines._lines if line.pen.style() == Qt.PenStyle.DashLine]
+    dashed = [line for line in person.window.spectrum.levels.shown if line.pen.style() == Qt.PenStyle.DashLine]
     damping = run.history["damping"][1]
     assert damping == 1.0
-    assert dashed and all(y == pytest.approx(np.log10(damping)) for line in dashed for y in line.y)
+    at = person.window.spectrum._height(damping)
+    assert dashed and all(y == pytest.approx(at) for line in dashed for y in line.y)
     (tag,) = person.window.spectrum.tags.tags
-    assert (tag.text, tag.y) == ("λ = 1", pytest.approx(np.log10(damping)))
+    assert (tag.text, tag.y) == ("λ = 1", pytest.approx(at))
 
 
 def test_runs_of_equal_damping_share_a_line_and_a_label_and_others_stand_apart(stepped):
@@ -206,7 +198,7 @@ def test_runs_of_equal_damping_share_a_line_and_a_label_and_others_stand_apart(s
     assert (first.text, second.text) == ("λ = 1", "λ = 1.02")
     shown = [themes.line_colour(shown.colour, themes.DARK) for shown in person.session.runs]
     assert list(first.colours) == shown[:3] and list(second.colours) == shown[3:]
-    assert len([line for line in view.lines._lines if len(line.x) == 2 and line.y[0] == line.y[1]]) == 2
+    assert len([line for line in view.levels.shown if len(line.x) == 2 and line.y[0] == line.y[1]]) == 2
     area = view.frame.view.sceneBoundingRect()
     lines = [view.frame.view.mapViewToScene(QPointF(0, tag.y)).y() for tag in (first, second)]
     assert abs(lines[0] - lines[1]) < 4, "they would cover each other"
@@ -240,17 +232,17 @@ def test_however_many_labels_there_are_none_covers_another(count):
 def test_without_a_matrix_the_spectrum_says_what_to_do(stepped):
     view = stepped("adam").window.spectrum
     assert view.empty.isVisible() and "Add Newton" in view.empty.text()
-    assert not len(view.marks.data)
+    assert not len(marks(view)[0])
 
 
 def test_a_spectrum_switched_off_is_not_drawn(stepped):
     person = stepped("natural-gradient")
     view = person.window.spectrum
-    assert len(view.marks.data[view.marks.data["symbol"] == "o"])
+    assert len(marks(view)[0])
     for button in (view.used, view.hessian):
         person.clicks(button)
     person.window.settle()
-    assert not len(view.marks.data) and "switched on" in view.empty.text()
+    assert not len(marks(view)[0]) and "switched on" in view.empty.text()
 
 
 def test_newton_s_hessian_is_there_as_long_as_one_of_the_two_switches_is_on(stepped):
@@ -259,11 +251,11 @@ def test_newton_s_hessian_is_there_as_long_as_one_of_the_two_switches_is_on(step
     person.clicks(view.used)
     person.window.settle()
     assert any(len(line.x) > 2 for line in view.lines._lines) and not view.empty.isVisible()
-    assert not (view.marks.data["symbol"] == "o").any()
+    assert not len(marks(view)[0])
     person.clicks(view.used)
     person.clicks(view.hessian)
     person.window.settle()
-    assert (view.marks.data["symbol"] == "o").any()
+    assert len(marks(view)[0])
     assert not any(len(line.x) > 2 for line in view.lines._lines)
 
 
@@ -274,7 +266,8 @@ def test_where_no_spectrum_will_ever_come_it_says_why(sit_at, two_moons):
     assert not objective.structured and LARGEST_BY_PRODUCTS < objective.parameters < LARGEST_EXACT
     person.window.settle()
     assert person.window.spectrum.empty.text() == (
-        f"{objective.parameters:,} parameters of a residual perceptron: all eigenvalues are computed up to 300"
+        f"{objective.parameters:,} parameters of a residual perceptron: all eigenvalues are computed up to 300.\n"
+        "Choose one run above to see their density."
     )
 
 

@@ -40,6 +40,21 @@ def test_a_history_writes_its_own_table(race, run_to_the_end, tmp_path):
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "same.csv").read_bytes()
 
 
+def test_some_columns_of_some_steps(race, run_to_the_end, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_AT_ONCE", 3)
+    history = run_to_the_end(race(["newton"], steps=12)).runs[0].history
+    write_csv([history], tmp_path / "some.csv", ["step", "damping", "solver"], (2, 9))
+    table = read(tmp_path / "some.csv")
+    assert list(table[0]) == ["run", "optimizer", "seed", "step", "damping", "solver"]
+    assert [int(row["step"]) for row in table] == list(range(2, 10))
+    assert [float(row["damping"]) for row in table] == history["damping"][2:10].tolist()
+    write_csv([history], tmp_path / "beyond.csv", ["step"], (-3, 1000))
+    assert len(read(tmp_path / "beyond.csv")) == 13
+    with pytest.raises(KeyError, match="no column 'lost'"):
+        write_csv([history], tmp_path / "wrong.csv", ["lost"])
+    assert not (tmp_path / "wrong.csv").exists()
+
+
 def test_the_header_begins_as_promised():
     first = "run,optimizer,seed,step,seconds,gradient_equivalents,loss,validation_loss,metric"
     assert ",".join(HEADER).startswith(first + ",loss_before,")
@@ -77,7 +92,7 @@ def test_a_failure_in_the_middle_leaves_the_old_file_whole(tmp_path, monkeypatch
     path = tmp_path / "a.csv"
     path.write_text("the old file")
 
-    def rows(history):
+    def rows(history, columns, steps):
         yield ["half"]
         raise MemoryError("no more")
 

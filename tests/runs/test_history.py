@@ -1,6 +1,8 @@
 """A history holds every row whole: across chunks, for a reader beside the writer, and θ within its budget."""
 
+import os
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from ngexplorer.optimizers import Step
 from ngexplorer.runs import History, Spectrum
+from ngexplorer.runs import history as module
 from ngexplorer.runs.history import COLUMNS, INTEGERS, LEADING, NUMBERS, TEXTS, Snapshots
 
 THETA = np.zeros(3)
@@ -40,6 +43,45 @@ def test_columns_are_whole_across_chunks_of_1024_rows(rows):
         assert history.column("solver", since) == history["solver"][since:]
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Chunks of 16 rows, of which each four are moved to a file."""
+    monkeypatch.setattr(module, "_CHUNK", 16)
+    monkeypatch.setattr(module, "_BLOCK", 4)
+
+
+@pytest.mark.parametrize("rows", [63, 64, 65, 129, 500])
+def test_rows_that_were_moved_to_a_file_are_read_as_before(small_blocks, rows):
+    moved = filled(rows)
+    assert moved._rows._store[0].nbytes == (rows - 1) // 64 * 64 * len(COLUMNS) * 8
+    for since in (0, 1, 15, 16, 63, 64, 100, 127, 128, 130, 600):
+        for until in (None, 0, 16, 64, 70, 128, 1000):
+            expected = np.arange(rows)[since:until]
+            np.testing.assert_array_equal(moved.column("step", since, until), expected)
+            assert moved.column("solver", since, until) == [f"solver {k}" if k else "" for k in expected]
+    for step in range(0, rows, 7):
+        row = moved.row(step)
+        assert (row["loss"], row["solver"]) == (step + 0.5, f"solver {step}" if step else "")
+    chosen = np.array([rows - 1, 0, 5, 62, 62, rows // 2])
+    np.testing.assert_array_equal(moved.values("loss", chosen), chosen + 0.5)
+    np.testing.assert_array_equal(moved.values("loss", np.array([], dtype=np.int64)), [])
+
+
+def test_where_no_file_can_be_written_memory_does(small_blocks, monkeypatch):
+    def refuse(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    np.testing.assert_array_equal(filled(300)["loss"], np.arange(300) + 0.5)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="open files are counted in /proc")
+def test_a_history_that_is_forgotten_leaves_no_file(small_blocks):
+    before = len(os.listdir("/proc/self/fd"))
+    filled(300)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_row_zero_is_the_start_and_has_no_step():
     row = filled(3).row(0)
     assert row["step"] == 0
@@ -70,7 +112,10 @@ def test_columns_begin_as_the_table_does_and_go_on_with_the_steps_record():
     assert set(INTEGERS) <= set(NUMBERS)
 
 
-def test_a_reader_beside_the_writer_sees_whole_rows_only():
+@pytest.mark.parametrize("chunk", [16, 1024])
+def test_a_reader_beside_the_writer_sees_whole_rows_only(chunk, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(module, "_BLOCK", 4)
     history, rows = History("label", "newton", 0), 6000
     writer = threading.Thread(target=lambda: [append(history, k) for k in range(rows)])
     before = sys.getswitchinterval()
@@ -120,22 +165,33 @@ def test_within_the_budget_every_step_has_its_snapshot():
         assert (theta == step).all()
 
 
-@pytest.mark.parametrize("budget", [0, 1, 24, 48, 100, 240])
+@pytest.mark.parametrize("budget", [0, 1, 240, 500, 2400])
 def test_over_the_budget_every_second_one_goes_and_the_nearest_is_found(budget):
-    snapshots = Snapshots(budget)
+    snapshots, entry = Snapshots(budget), THETA.nbytes + module._ENTRY
     for step in range(200):
         snapshots.append(step, THETA + step)
         kept = [at for at, _ in snapshots.since(0)]
         assert kept == list(range(0, step + 1, snapshots.stride))
-        assert len(kept) * THETA.nbytes <= max(budget, THETA.nbytes)
+        assert len(kept) * entry <= max(budget, entry)
     assert snapshots.stride & (snapshots.stride - 1) == 0
     assert len(snapshots) == len(kept)
     # At least half of what the budget allows stays.
-    assert 2 * (len(kept) + 1) * THETA.nbytes >= budget
+    assert 2 * (len(kept) + 1) * entry >= budget
     for step in (0, 3, 99, 150, 199):
         theta, at = snapshots.nearest(step)
         assert abs(at - step) == min(abs(other - step) for other in kept)
         assert (theta == at).all()
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 100])
+def test_a_path_is_few_snapshots_evenly_spaced_up_to_a_step_and_the_last_of_them(most):
+    snapshots = filled(50).snapshots
+    for step in (0, 1, 6, 31, 49, 80):
+        steps = [at for at, _ in snapshots.until(step, most)]
+        assert steps[0] == 0 and steps[-1] == min(step, 49)
+        assert len(steps) <= most + 1
+        assert len(set(np.diff(steps[:-1]))) <= 1
+    assert [at for at, _ in snapshots.until(30, 100)] == list(range(31))
 
 
 def test_without_a_snapshot_there_is_no_nearest():

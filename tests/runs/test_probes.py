@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.curvature import Fisher, Hessian
+from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, Hessian
 from ngexplorer.optimizers import make
 from ngexplorer.runs import Race, Run, probes
 
@@ -39,6 +39,78 @@ def test_spectra_are_all_eigenvalues_of_the_matrix_at_their_step(race, run_to_th
             assert (np.diff(spectrum.eigenvalues) >= 0).all()
             # λ is the one that the step from here was solved with.
             assert spectrum.damping == run.history["damping"][spectrum.step + 1]
+
+
+def test_the_gradient_s_energy_is_its_share_along_each_eigenvector(race, run_to_the_end, moons):
+    here = race(["newton", "natural-gradient"], moons, steps=3)
+    here.spectra.share = 1e9
+    run_to_the_end(here)
+    for run in here.runs:
+        for spectrum in run.history.spectra:
+            kind = {"fisher": Fisher, "hessian": Hessian}[spectrum.matrix]
+            theta = torch.tensor(run.history.parameters(spectrum.step)[0])
+            dense, gradient = kind(moons, theta).dense().numpy(), moons.gradient(theta).numpy()
+            assert spectrum.gradient_energy.sum() == pytest.approx(1)
+            # gᵀBᵏg = Σ λᵢᵏ (uᵢᵀg)², whatever basis eigenvalues that coincide were given.
+            for power in (1, 2, 3):
+                expected = gradient @ np.linalg.matrix_power(dense, power) @ gradient / (gradient @ gradient)
+                found = spectrum.gradient_energy @ spectrum.eigenvalues**power
+                assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_where_the_gradient_is_zero_it_has_no_energy(rosenbrock_at):
+    objective = rosenbrock_at(1.0, 1.0)
+    spectrum = probes.look(objective.at(objective.initial_parameters), Hessian, 0, 1.0)
+    assert spectrum.gradient_energy is None
+    np.testing.assert_allclose(spectrum.eigenvalues.sum(), 1002)
+
+
+def test_watched_matrices_are_taken_beside_the_others_and_change_no_result(race, run_to_the_end, rows, tmp_path):
+    here = race(["newton", "natural-gradient"], steps=4)
+    here.spectra.share = 1e9
+    here.spectra.watched = frozenset({"kfac", "empirical-fisher", "gauss-newton", "hessian"})
+    run_to_the_end(here)
+    for run, own in zip(here.runs, (set(), {"fisher"}), strict=True):
+        assert {s.matrix for s in run.history.spectra} == {"hessian", "gauss-newton", "empirical-fisher", "kfac"} | own
+        point = run.objective.at(torch.tensor(run.history.parameters(2)[0]))
+        for matrix in (EmpiricalFisher(run.objective, point), KFAC(run.objective, point)):
+            (spectrum,) = [s for s in run.history.spectra if (s.step, s.matrix) == (2, matrix.name)]
+            expected = matrix.eigenvalues().numpy()
+            np.testing.assert_allclose(spectrum.eigenvalues, expected, rtol=1e-8, atol=1e-12 * expected[-1])
+    off = run_to_the_end(race(["newton", "natural-gradient"], steps=4, spectra=False))
+    assert rows(here, tmp_path / "on.csv") == rows(off, tmp_path / "off.csv")
+
+
+def test_a_matrix_that_there_is_not_is_not_taken(rosenbrock_at, race, run_to_the_end):
+    """A test function's residuals are no layers, so there is no K-FAC of it."""
+    here = race(["newton"], rosenbrock_at(-1.0, 1.0), steps=2)
+    here.spectra.watched = frozenset({"kfac", "gauss-newton"})
+    run_to_the_end(here)
+    assert not probes.applies("kfac", here.runs[0].objective)
+    assert {s.matrix for s in here.runs[0].history.spectra} == {"hessian", "gauss-newton"}
+    assert not here.runs[0].history.events
+
+
+def test_layer_by_layer_the_spectra_are_those_of_the_diagonal_blocks(moons):
+    point = moons.at(moons.initial_parameters)
+    spectrum = probes.look(point, Fisher, 0, 1.0, by_layers=True)
+    dense = Fisher(moons, point).dense().numpy()
+    assert len(spectrum.layers) == len(moons.layers) == 2
+    for found, layer in zip(spectrum.layers, moons.layers, strict=True):
+        np.testing.assert_allclose(found, np.linalg.eigvalsh(dense[layer, layer]), atol=1e-14)
+    assert sum(map(np.sum, spectrum.layers)) == pytest.approx(spectrum.trace)
+
+
+def test_of_a_large_model_there_is_the_density_whose_moments_are_the_matrix_s(moons, monkeypatch):
+    monkeypatch.setattr(probes, "LARGEST_EXACT", moons.parameters - 1)
+    point = moons.at(moons.initial_parameters)
+    spectrum = probes.look(point, Hessian, 3, 0.1)
+    assert (np.diff(spectrum.eigenvalues) >= 0).all() and spectrum.gradient_energy is None
+    assert spectrum.weights.sum() == pytest.approx(moons.parameters)
+    dense = Hessian(moons, point).dense().numpy()
+    # Hutchinson's variance, 2 Σ B_ij² over i ≠ j, for five probes.
+    error = np.sqrt(2 * ((dense**2).sum() - (dense.diagonal() ** 2).sum()) / 5)
+    assert abs(spectrum.trace - np.trace(dense)) < 4 * error
 
 
 def test_spectra_of_a_saddle_show_the_negative_eigenvalue(rosenbrock_at, race):
@@ -122,8 +194,8 @@ def test_too_many_parameters_have_no_spectrum(moons, monkeypatch):
 def test_the_spectrum_at_the_common_start_is_taken_once(moons, race, monkeypatch):
     """And the Fisher's is the Gauss-Newton matrix's, for natural parameters."""
     taken = []
-    original = torch.linalg.eigvalsh
-    monkeypatch.setattr(torch.linalg, "eigvalsh", lambda m: (taken.append(0), original(m))[1])
+    original = torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda m: (taken.append(0), original(m))[1])
     here = race(["newton", "gauss-newton", "natural-gradient"], moons, steps=1)
     while here.advance() is not None:
         pass
@@ -175,7 +247,7 @@ def test_a_spectrum_that_fails_is_an_event_and_changes_no_result(race, run_to_th
     def fail(matrix):
         raise torch.linalg.LinAlgError("it did not converge")
 
-    monkeypatch.setattr(Hessian, "eigenvalues", fail)
+    monkeypatch.setattr(torch.linalg, "eigh", fail)
     here = run_to_the_end(race(["newton", "adam"], moons, steps=5))
     newton = here.runs[0]
     assert newton.state == "finished"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,47 @@ class Axis(pg.AxisItem):
         return [(1.0, decades), (0.3, [v for v in wanted if low <= v <= high])]
 
 
+class BrokenAxis(Axis):
+    """A logarithmic axis of both signs: positive numbers above 0, negative ones mirrored below it, and between them a
+    gap for what is smaller than 10^floor."""
+
+    gap = 0.35
+    """Half of it, in decades."""
+
+    floor = -10.0
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Where numbers stand on the axis; NaN for what falls into the gap."""
+        height = logarithm(np.abs(values)) - self.floor
+        return np.where(height >= 0, np.sign(values) * (height + self.gap), np.nan)
+
+    def tickValues(self, low: float, high: float, size: float) -> Any:
+        decades = max(high - low, 1e-9)
+        step = max(1, math.ceil(28 * decades / max(size, 1.0)))
+        ticks = [0.0]
+        first = math.ceil(self.floor / step) * step
+        for exponent in range(int(first), int(first) + 400, step):
+            y = exponent - self.floor + self.gap
+            if y > max(high, -low):
+                break
+            # The lowest decades of both signs would stand on the zero between them.
+            if y * size / decades > 14:
+                ticks += [y, -y]
+        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
+        texts = (power_of_ten(round(abs(v) - self.gap + self.floor)) for v in values)
+        return ["0" if v == 0 else ("−" if v < 0 else "") + text for v, text in zip(values, texts, strict=True)]
+
+
 class Frame(pg.PlotWidget):
     """An empty plot. A person's zoom or pan stays until they double-click; otherwise `fit` chooses the range, and only
     moves it when what is drawn leaves it or fills much less of it: laying out axes costs more than drawing lines."""
 
     zoomed = Signal()
 
-    def __init__(self, theme: themes.Theme) -> None:
-        super().__init__(axisItems={side: Axis(side) for side in ("left", "bottom")})
+    def __init__(self, theme: themes.Theme, left: Axis | None = None) -> None:
+        super().__init__(axisItems={"left": left or Axis("left"), "bottom": Axis("bottom")})
         self.item = self.getPlotItem()
         self.item.setMenuEnabled(False)
         self.item.hideButtons()
@@ -72,6 +106,8 @@ class Frame(pg.PlotWidget):
         self.view.sigRangeChangedManually.connect(self._grasped)
         self.free = False
         """Whether a person has chosen the range."""
+        self.painting = 0.0
+        """Seconds that one painting takes, on average over the last few."""
         self._window: tuple[float, float, float, float] | None = None
         self.setFrameShape(self.Shape.NoFrame)
         self.dress(theme)
@@ -134,9 +170,19 @@ class Frame(pg.PlotWidget):
         )
         self.view.setRange(xRange=self._window[:2], yRange=self._window[2:], padding=0)
 
+    @property
+    def unfitted(self) -> bool:
+        """Whether the range is about to be chosen anew."""
+        return self._window is None
+
     def release(self) -> None:
         """Choose the range anew at the next `fit`."""
         self.free, self._window = False, None
+
+    def paintEvent(self, event: Any) -> None:
+        began = perf_counter()
+        super().paintEvent(event)
+        self.painting += 0.2 * (perf_counter() - began - self.painting)
 
     def mouseDoubleClickEvent(self, event: Any) -> None:
         self.release()

@@ -1,4 +1,4 @@
-"""Loss curves: training and validation loss against step, seconds or gradients, with a cross-hair that reads them."""
+"""Curves: any recorded column against step, seconds or gradients, in panels that share their horizontal axis."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QToolButton, QWidget
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt
+from PySide6.QtGui import QActionGroup, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.flow import FlowLayout
 from ngexplorer.gui.forms import Choice
-from ngexplorer.gui.plots.axes import compact, logarithm
-from ngexplorer.gui.plots.lines import Array, Line, Lines, bounds, pen, thinned
-from ngexplorer.gui.plots.view import View, toggle
-from ngexplorer.gui.session import Session, Shown
+from ngexplorer.gui.plots.axes import Frame, compact, logarithm
+from ngexplorer.gui.plots.legend import Legend
+from ngexplorer.gui.plots.lines import Array, Line, Lines, bounds, pen
+from ngexplorer.gui.plots.readout import Readout
+from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
+from ngexplorer.gui.session import Group, Session, Shown
+from ngexplorer.runs.extremes import row_at
+from ngexplorer.runs.history import LEADING, NUMBERS, STEP_FIELDS
+from ngexplorer.runs.series import quartiles, smoothed
 
 AXES = (
     ("step", "by step"),
@@ -24,42 +29,221 @@ AXES = (
 )
 _FUTURE = 0.28
 """How strongly what lies after the current time is drawn."""
+_SMOOTHING = (1, 5, 25, 100)
+"""Over so many steps a mean may be taken."""
+_WIDE = 440
+"""Pixels from which all controls have room beside each other."""
+_LINEAR = ("metric", "angle", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio")
+"""Columns that are usually looked at on a linear axis."""
+_SIGNED = ("predicted_change", "predicted_change_damped", "curvature_along_step", "lowest_eigenvalue")
+_HELPS = {field.encode_name: field.type.__metadata__[0].description for field in STEP_FIELDS}
 
 
-class CurvesView(View):
-    """Every run's loss; the part after the current time is faint, and a dot marks the current step."""
+def title_of(column: str) -> str:
+    """A column's name as people read it."""
+    return column.replace("_", " ").capitalize()
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, "Loss")
-        self.axis = Choice(list(AXES))
-        self.axis.setAccessibleName("Horizontal axis of the loss curves")
-        self.axis.setToolTip("What the curves are drawn against")
-        self.training = toggle("Training", "Show the training loss", on=True)
-        self.validation = toggle("Validation", "Show the validation loss, as thin lines", on=True)
-        self.log = toggle("Log", "Logarithmic loss axis", on=True)
-        self.axis.activated.connect(self._release)
-        for button in (self.training, self.validation, self.log):
-            button.clicked.connect(self._release)
-        for control in (self.axis, self.training, self.validation, self.log):
-            self.head.addWidget(control)
-        self.legend = Legend(session)
-        self.column.insertWidget(1, self.legend)
+
+def _columns() -> tuple[list[tuple[str, str]], list[str]]:
+    """The columns to choose from, and what each of them is."""
+    names = [name for name in NUMBERS if name not in ("step", "loss_before", "loss_after", "validation_loss")]
+    return [(name, title_of(name)) for name in names], [_HELPS.get(name, "") for name in names]
+
+
+class Panel(QObject):
+    """One plot of a column: its frame, and the controls of its own."""
+
+    def __init__(self, frame: Frame, column: str) -> None:
+        super().__init__(frame)
+        self.frame = frame
+        options, helps = _columns()
+        self.choice = Choice(options, helps)
+        self.choice.setAccessibleName("Column that is drawn")
+        self.choice.setToolTip("Which recorded number is drawn")
+        self.choice.setCurrentIndex([name for name, _ in options].index(column))
+        self._names = [name for name, _ in options]
+        self.log = toggle("Log", "Logarithmic vertical axis", on=column not in (*_LINEAR, *_SIGNED))
         self.lines = Lines()
-        self.frame.addItem(self.lines, ignoreBounds=True)
-        self.note = QLabel("a loss of zero or less lies below every log axis", self.frame)
+        frame.addItem(self.lines, ignoreBounds=True)
+        frame.view.setMouseMode(pg.ViewBox.RectMode)
+        self.note = QLabel("▽ zero or less: below every log axis", frame)
         self.note.setObjectName("muted")
         self.note.setFont(themes.font(11))
         self.note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.note.hide()
         self.hair = pg.InfiniteLine(angle=90)
         self.hair.hide()
-        self.frame.addItem(self.hair, ignoreBounds=True)
-        self.readout = Readout(self.frame)
-        self.frame.scene().sigMouseMoved.connect(self._hover)
-        self.frame.viewport().installEventFilter(self)
+        frame.addItem(self.hair, ignoreBounds=True)
+        self.readout = Readout(frame)
+        self.cursors = [
+            pg.InfiniteLine(angle=90, movable=True, label=name, labelOpts={"position": 0.94, "movable": False})
+            for name in "AB"
+        ]
+        for cursor in self.cursors:
+            cursor.hide()
+            frame.addItem(cursor, ignoreBounds=True)
+        self.row: QWidget | None = None
+        """Its controls, where they are not the view's own."""
+
+    @property
+    def column(self) -> str:
+        return self._names[self.choice.currentIndex()]
+
+    def place_note(self) -> None:
+        """Where curves seldom are: at the lower end of the axis."""
+        self.note.adjustSize()
+        area = self.frame.view.sceneBoundingRect()
+        self.note.move(int(area.left()) + 8, int(area.bottom()) - self.note.height() - 10)
+
+
+class CurvesView(View):
+    """Every run's numbers; the part after the current time is faint, and a dot marks the current step."""
+
+    def __init__(self, session: Session, column: str = "loss") -> None:
+        super().__init__(session, "")
+        self.head.removeWidget(self.title)  # the choice of the column stands in its place
+        self.title.hide()
+        self.axis = Choice(list(AXES))
+        self.axis.setAccessibleName("Horizontal axis of the loss curves")
+        self.axis.setToolTip("What the curves are drawn against")
+        self.training = toggle("Training", "Show the training loss", on=True)
+        self.validation = toggle("Validation", "Show the validation loss, as thin lines", on=True)
+        self.panels: list[Panel] = []
+        self.smoothing = 1
+        self.banded = self.best = True
+        self.compared = False
+        """Whether the cursors A and B are out."""
+        self.between = Readout(self.frame)
+        self._add(Panel(self.frame, column))
+        first = self.panels[0]
+        self.lines, self.note, self.hair, self.readout, self.log = (
+            first.lines,
+            first.note,
+            first.hair,
+            first.readout,
+            first.log,
+        )
+        self.head.insertWidget(0, first.choice)
+        for control in (self.axis, self.training, self.validation, self.log, self._more()):
+            self.head.addWidget(control)
+        self.axis.activated.connect(self._release)
+        for button in (self.training, self.validation):
+            button.clicked.connect(self._release)
+        self.legend = Legend(session)
+        self.column.insertWidget(1, self.legend)
         self._read = session.generation
         session.race_changed.connect(self._new_race)
         session.shown_changed.connect(self.invalidate)
+        self._arrange()
+
+    # Panels.
+
+    def _add(self, panel: Panel) -> None:
+        self.panels.append(panel)
+        panel.choice.activated.connect(self._chosen)
+        panel.log.clicked.connect(self._release)
+        panel.frame.zoomed.connect(lambda: self._follow(panel))
+        panel.frame.scene().sigMouseMoved.connect(lambda position: self._hover(position, panel))
+        panel.frame.view.sigXRangeChanged.connect(lambda _, window: self._align(window))
+        panel.frame.viewport().installEventFilter(self)
+        panel.frame.installEventFilter(self)
+        for number, cursor in enumerate(panel.cursors):
+            cursor.sigPositionChanged.connect(lambda line, number=number: self._drag(number, line.value()))
+
+    def add_panel(self, column: str = "gradient_norm") -> Panel:
+        """Another plot below, which shares the horizontal axis."""
+        frame = Frame(self.session.theme)
+        frame.setMinimumSize(LEAST.width(), LEAST.height() * 2 // 3)
+        panel = Panel(frame, column)
+        panel.row = QWidget()
+        row = QHBoxLayout(panel.row)
+        row.setContentsMargins(0, 0, 0, 0)
+        close = QToolButton()
+        close.setObjectName("quiet")
+        close.setIcon(themes.icon("close", self.session.theme.muted))
+        close.setToolTip("Remove this panel")
+        close.setAccessibleName(f"Remove the panel of {title_of(column).lower()}")
+        close.clicked.connect(lambda: self.remove_panel(panel))
+        row.addWidget(panel.choice)
+        row.addStretch(1)
+        row.addWidget(panel.log)
+        row.addWidget(close)
+        self.column.addWidget(panel.row)
+        self.column.addWidget(frame, 1)
+        self._add(panel)
+        self._release()
+        return panel
+
+    def remove_panel(self, panel: Panel) -> None:
+        """Take an added plot away."""
+        self.panels.remove(panel)
+        assert panel.row is not None
+        for widget in (panel.row, panel.frame):
+            self.column.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self._release()
+
+    def _chosen(self) -> None:
+        for panel in self.panels:
+            if self.sender() is panel.choice:
+                panel.log.setChecked(panel.column not in (*_LINEAR, *_SIGNED))
+        self._arrange()
+        self._release()
+
+    def _arrange(self) -> None:
+        """Only the loss is there twice, in training and in validation; where the head is narrow, the menu has both."""
+        for button in (self.training, self.validation):
+            button.setVisible(self.panels[0].column == "loss" and self.width() >= _WIDE)
+
+    def _more(self) -> QToolButton:
+        """What is not needed at every moment."""
+        button, menu = more_button(self.session, "Smoothing, seeds, cursors, panels, pictures")
+        for toggle_button in (self.training, self.validation):
+            action = menu.addAction(f"{toggle_button.text()} loss")
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.triggered.connect(toggle_button.click)
+            toggle_button.toggled.connect(action.setChecked)
+        menu.addSeparator()
+        group = QActionGroup(menu)
+        for window in _SMOOTHING:
+            action = menu.addAction("As recorded" if window == 1 else f"Mean of {window} steps")
+            action.setCheckable(True)
+            action.setChecked(window == 1)
+            action.triggered.connect(lambda _, window=window: self._smooth(window))
+            group.addAction(action)
+        menu.addSeparator()
+        for text, name in (("Median and quartiles over seeds", "banded"), ("Ring around the best loss", "best")):
+            action = menu.addAction(text)
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.toggled.connect(lambda on, name=name: (setattr(self, name, on), self.invalidate()))
+        cursors = menu.addAction("Cursors A and B")
+        cursors.setCheckable(True)
+        cursors.toggled.connect(self.compare)
+        menu.addSeparator()
+        menu.addAction("Add a panel below").triggered.connect(lambda: self.add_panel())
+        menu.addAction("Fit (Home, or a double click)").triggered.connect(self._release)
+        menu.addSeparator()
+        self.add_pictures(menu)
+        self.more = button
+        return button
+
+    def _smooth(self, window: int) -> None:
+        self.smoothing = window
+        self.invalidate()
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [panel.frame for panel in self.panels]
+
+    @property
+    def caption(self) -> str:
+        what = ", ".join(title_of(panel.column) for panel in self.panels)
+        return " · ".join(filter(None, (f"{what} {AXES[self.axis.currentIndex()][1]}", self.subtitle.text())))
+
+    # Drawing.
 
     def fingerprint(self) -> Any:
         return (
@@ -71,85 +255,162 @@ class CurvesView(View):
 
     def draw(self) -> None:
         runs = [shown for shown in self.session.visible if len(shown.history)]
-        lines_of = {shown: self._lines_of(shown) for shown in runs}
-        lines = [line for shown in runs for line in lines_of[shown]]
-        self.lines.show_lines(lines)
-        self.frame.set_log(y=self.log.isChecked())
-        self.frame.count_along(self.axis.currentIndex() == 0)
-        self.hair.setPen(pen(self.session.theme.muted, 1, Qt.PenStyle.DashLine))
-        measured = bounds([line for shown in self.session.measures for line in lines_of[shown]])
+        for panel in self.panels:
+            self._draw_panel(panel, runs)
+        self.say(self._why_empty(runs))
+        self._subtitle()
+        self._compare()
+
+    def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
+        groups = self.session.groups(runs) if self.banded else []
+        grouped = [shown for group in groups for shown in group.members]
+        lines_of = {shown: self._lines_of(panel, shown) for shown in runs if shown not in grouped}
+        lines = [line for found in lines_of.values() for line in found]
+        for group in groups:
+            found = self._group_lines(panel, group)
+            lines_of |= dict.fromkeys(group.members, found)
+            lines += found
+        panel.lines.show_lines(lines)
+        panel.frame.set_log(y=panel.log.isChecked())
+        panel.frame.count_along(self.axis.currentIndex() == 0)
+        panel.note.setVisible(any(line.below is not None and len(line.below) for line in lines))
+        panel.place_note()
+        muted = self.session.theme.muted
+        panel.hair.setPen(pen(muted, 1, Qt.PenStyle.DashLine))
+        for cursor in panel.cursors:
+            cursor.setPen(pen(self.session.theme.marker, 1.2))
+            cursor.label.setColor(self.session.theme.text)
+        measured = bounds([line for shown in self.session.measures for line in lines_of.get(shown, [])])
         if not measured.isNull():
             right = max(measured.right(), self._least())
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
-            low = max(measured.top(), measured.bottom() - 16) if self.log.isChecked() else measured.top()
-            self.frame.fit(0.0, right, low, measured.bottom())
-        self.say(self._why_empty(runs))
-        self._subtitle()
+            low = max(measured.top(), measured.bottom() - 16) if panel.log.isChecked() else measured.top()
+            panel.frame.fit(0.0, right, low, measured.bottom())
 
     def _least(self) -> float:
         """How far the picture reaches at least: before the first steps, to the tenth."""
         return float(min(10, self.session.experiment.steps)) if self.axis.currentIndex() == 0 else 1e-3
 
-    def _lines_of(self, shown: Shown) -> list[Line]:
+    def _wanted(self, panel: Panel) -> list[tuple[str, str, float, float]]:
+        """What a panel shows of each run: a word for it, its column, width and strength."""
+        if panel.column != "loss":
+            return [(title_of(panel.column).lower(), panel.column, 1.6, 1.0)]
+        if panel is not self.panels[0]:
+            return [("training", "loss", 1.6, 1.0)]
+        both = (
+            (self.training, ("training", "loss", 1.8, 1.0)),
+            (self.validation, ("validation", "validation_loss", 1.0, 0.75)),
+        )
+        return [what for button, what in both if button.isChecked()]
+
+    def _lines_of(self, panel: Panel, shown: Shown) -> list[Line]:
         history, step = shown.history, self.session.step_of(shown)
         x_name = AXES[self.axis.currentIndex()][0]
         colour = themes.line_colour(shown.colour, self.session.theme)
         lines: list[Line] = []
-        wanted = ((self.training, "loss", 1.8, 1.0), (self.validation, "validation_loss", 1.0, 0.75))
-        for button, column, width, alpha in wanted:
-            if not button.isChecked():
+        for _, column, width, alpha in self._wanted(panel):
+            extremes = self.session.extremes(shown, column)
+            if not extremes.grow():
+                self.invalidate()  # the rest is read at the next frames
+            rows = extremes.chosen(*self._rows_in_view(panel, shown, extremes.read), max(panel.frame.width() // 2, 200))
+            if not len(rows):
                 continue
-            x, y = _matched(history.column(x_name), self._scaled(history.column(column)))
-            if not np.isfinite(y).any():
+            if rows[0] < step < rows[-1]:
+                rows = np.union1d(rows, [step])
+            x = history.values(x_name, rows)
+            raw = (
+                history.values(column, rows) if self.smoothing == 1 else smoothed(history, column, rows, self.smoothing)
+            )
+            y = self._scaled(panel, raw)
+            if np.isnan(raw).all():
                 continue
-            pixels = max(self.frame.width(), 200)
-            if step < len(x) - 1:
-                lines.append(
-                    Line(*thinned(x[step:], y[step:], pixels), pen(colour, width, shown.style, alpha * _FUTURE))
-                )
-            dots = np.array([[x[min(step, len(x) - 1)], y[min(step, len(y) - 1)]]]) if column == "loss" else None
-            past = slice(0, step + 1)
-            lines.append(Line(*thinned(x[past], y[past], pixels), pen(colour, width, shown.style, alpha), dots))
+            reached = int(np.searchsorted(rows, step, side="right"))
+            if reached < len(rows):
+                future = slice(max(reached - 1, 0), None)
+                lines.append(Line(x[future], y[future], pen(colour, width, shown.style, alpha * _FUTURE)))
+            below = x[raw <= 0] if panel.log.isChecked() else None
+            rings = dots = None
+            if column == panel.column and reached:
+                dots = np.array([[x[reached - 1], y[reached - 1]]])
+                at = extremes.lowest(step + 1) if self.best and column == "loss" and self.smoothing == 1 else None
+                if at is not None and at < step:
+                    place = np.array([at])
+                    best = self._scaled(panel, history.values(column, place))
+                    rings = np.stack((history.values(x_name, place), best), 1)
+            drawn = pen(colour, width, shown.style, alpha)
+            line = Line(x[:reached], y[:reached], drawn, dots, rings=rings, below=below)
+            lines.append(line)
         return lines
 
-    def _scaled(self, values: Array) -> Array:
-        return logarithm(values) if self.log.isChecked() else values
+    def _rows_in_view(self, panel: Panel, shown: Shown, read: int) -> tuple[int, int]:
+        """First and last row that can be seen; all as long as no one has zoomed in."""
+        if not panel.frame.free:
+            return 0, read
+        left, right = panel.frame.view.viewRange()[0]
+        x_name = AXES[self.axis.currentIndex()][0]
+        first, last = (row_at(shown.history, x_name, x) for x in (left, right))
+        return max(first, 0), min(last + 2, read)
+
+    def _group_lines(self, panel: Panel, group: Group) -> list[Line]:
+        x_name = AXES[self.axis.currentIndex()][0]
+        colour = themes.line_colour(group.members[0].colour, self.session.theme)
+        histories = [shown.history for shown in group.members]
+        lines = []
+        for _, column, width, alpha in self._wanted(panel):
+            found = quartiles(histories, x_name, column, 400, self.smoothing)
+            if np.isnan(found.median).all():
+                continue
+            low, median, high = (self._scaled(panel, values) for values in (found.low, found.median, found.high))
+            style = group.members[0].style
+            below = found.x[found.median <= 0] if panel.log.isChecked() else None
+            band = (low, high) if column == panel.column else None
+            lines.append(Line(found.x, median, pen(colour, width, style, alpha), below=below, band=band))
+        return lines
+
+    def _scaled(self, panel: Panel, values: Array) -> Array:
+        return logarithm(values) if panel.log.isChecked() else values
 
     def _why_empty(self, runs: list[Shown]) -> str:
         if not self.session.runs:
             return "Loading the data…" if self.session.state == "loading" else "No run yet"
         if not runs:
             return "Every run is switched off in the legend"
-        if not (self.training.isChecked() or self.validation.isChecked()):
+        if not self._wanted(self.panels[0]):
             return "Neither training nor validation loss is switched on"
+        if self.panels[0].column not in LEADING and not self.lines.shown:
+            return f"No run has recorded its {title_of(self.panels[0].column).lower()} yet"
         return ""
 
     def _subtitle(self) -> None:
-        self.subtitle.setText(f"step {self.session.time}" if self.session.time is not None else "")
-        zeros = any((shown.history.column("loss") <= 0).any() for shown in self.session.visible)
-        self.note.setVisible(self.log.isChecked() and zeros)
-        self._place_note()
+        time, parts = self.session.time, []
+        if time is not None:
+            parts.append(f"step {time}")
+        if self.smoothing > 1:
+            parts.append(f"mean of {self.smoothing} steps")
+        if self.banded and (groups := self.session.groups(self.session.visible)):
+            parts.append(f"median and quartiles of {max(len(group.members) for group in groups)} seeds")
+        self.subtitle.setText(" · ".join(parts))
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
-        self._place_note()
-
-    def _place_note(self) -> None:
-        """Where curves seldom are: at the lower end of the axis."""
-        self.note.adjustSize()
-        area = self.frame.view.sceneBoundingRect()
-        self.note.move(int(area.left()) + 8, int(area.bottom()) - self.note.height() - 4)
+        self._arrange()
+        for panel in self.panels:
+            panel.place_note()
 
     # The cross-hair.
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
             self._put_away()
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Home:
+            self._release()
+            return True
         return super().eventFilter(watched, event)
 
     def _put_away(self) -> None:
-        self.hair.hide()
-        self.readout.hide()
+        for panel in self.panels:
+            panel.hair.hide()
+            panel.readout.hide()
 
     def _new_race(self) -> None:
         """What was read of another race is no longer there."""
@@ -157,157 +418,99 @@ class CurvesView(View):
             self._read = self.session.generation
             self._put_away()
 
-    def _hover(self, position: QPointF) -> None:
-        inside = self.frame.view.sceneBoundingRect().contains(position) and bool(self.session.runs)
-        self.hair.setVisible(inside)
-        self.readout.setVisible(inside)
+    def _hover(self, position: QPointF, panel: Panel) -> None:
+        inside = panel.frame.view.sceneBoundingRect().contains(position) and bool(self.session.runs)
+        for other in self.panels:
+            other.hair.setVisible(inside)
+        panel.readout.setVisible(inside)
         if not inside:
             return
-        x = self.frame.view.mapSceneToView(position).x()
-        self.hair.setPos(x)
-        self.read_at(x)
-        self.readout.place(position, self.frame.view.sceneBoundingRect())
+        x = panel.frame.view.mapSceneToView(position).x()
+        for other in self.panels:
+            other.hair.setPos(x)
+        self.read_at(x, panel)
+        panel.readout.place(position, panel.frame.view.sceneBoundingRect())
 
-    def read_at(self, x: float) -> None:
-        """Show what every visible run had reached at x."""
+    def _said(self, x: float) -> str:
         name = AXES[self.axis.currentIndex()][0]
-        head = (
+        return (
             f"step {max(0, round(x))}"
             if name == "step"
             else f"{compact(x)} {'s' if name == 'seconds' else 'gradients'}"
         )
-        wanted = ((self.training, "loss"), (self.validation, "validation_loss"))
-        columns = {button.text().lower(): column for button, column in wanted if button.isChecked()}
+
+    def read_at(self, x: float, panel: Panel | None = None) -> None:
+        """Show what every visible run had reached at x."""
+        panel = panel or self.panels[0]
+        wanted = self._wanted(panel)
         rows = []
         for shown in self.session.visible:
-            history = shown.history
-            xs = history.column(name)
-            if not len(xs) or x < xs[0] - 0.5:
-                continue
-            at = round(x) if name == "step" else int(np.searchsorted(xs, x, side="right")) - 1
-            row = history.row(max(0, at))
-            rows.append((shown, [row[column] for column in columns.values()]))
-        self.readout.show_rows(head, list(columns), rows, self.session.theme)
+            row = self._row_at(shown, x)
+            if row is not None:
+                rows.append((shown, [row[column] for _, column, _, _ in wanted]))
+        panel.readout.show_rows(self._said(x), [word for word, *_ in wanted], rows, self.session.theme)
 
-    def _release(self) -> None:
-        self.frame.release()
+    def _row_at(self, shown: Shown, x: float) -> dict[str, Any] | None:
+        """What a run had reached at x; None before its start."""
+        name = AXES[self.axis.currentIndex()][0]
+        if not len(shown.history) or x < -0.5:
+            return None
+        at = round(x) if name == "step" else row_at(shown.history, name, x)
+        return shown.history.row(max(0, at)) if at >= 0 else None
+
+    # The cursors A and B.
+
+    def compare(self, on: bool) -> None:
+        """Bring out two cursors, at a third and two thirds of the picture, or put them away."""
+        self.compared = on
+        left, right = self.frame.view.viewRange()[0]
+        for panel in self.panels:
+            for number, cursor in enumerate(panel.cursors):
+                cursor.setVisible(on)
+                cursor.setValue(left + (number + 1) / 3 * (right - left))
+        self._compare()
+
+    def _drag(self, number: int, x: float) -> None:
+        for panel in self.panels:
+            if panel.cursors[number].value() != x:
+                panel.cursors[number].setValue(x)
+        self._compare()
+
+    def _compare(self) -> None:
+        """Say what every run had at A and at B, and the difference."""
+        self.between.setVisible(self.compared)
+        if not self.compared:
+            return
+        panel = self.panels[0]
+        a, b = (cursor.value() for cursor in panel.cursors)
+        rows = []
+        for shown in self.session.visible:
+            ends = [self._row_at(shown, x) for x in (a, b)]
+            if all(end is not None for end in ends) and self._wanted(panel):
+                column = self._wanted(panel)[0][1]
+                first, second = (end[column] for end in ends if end is not None)
+                rows.append((shown, [first, second, second - first]))
+        heads = [f"A: {self._said(a)}", f"B: {self._said(b)}", "B − A"]
+        self.between.show_rows("", heads, rows, self.session.theme)
+        area = self.frame.view.sceneBoundingRect()
+        self.between.move(int(area.right()) - self.between.width() - 4, int(area.top()) + 4)
+
+    def _follow(self, panel: Panel) -> None:
+        """Panels share what a person chose along the horizontal axis, and what they let go."""
+        if not panel.frame.free:
+            self._release()
+            return
+        for other in self.panels:
+            other.frame.free = True
         self.invalidate()
 
+    def _align(self, window: tuple[float, float]) -> None:
+        """The same stretch of the horizontal axis in every panel."""
+        for panel in self.panels:
+            if tuple(panel.frame.view.viewRange()[0]) != tuple(window):
+                panel.frame.view.setXRange(*window, padding=0)
 
-def _matched(x: Array, y: Array) -> tuple[Array, Array]:
-    """Two columns read one after the other may differ by rows that came between."""
-    length = min(len(x), len(y))
-    return x[:length], y[:length]
-
-
-class Legend(QWidget):
-    """A chip for each run, which switches it on and off in every plot; without its name where there are too many."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.chips: list[QToolButton] = []
-        self._flow = FlowLayout(self, spacing=0)
-        session.race_changed.connect(self._fill)
-        session.theme_changed.connect(self._dress)
-        session.shown_changed.connect(self._dress)
-
-    def _fill(self) -> None:
-        self._flow.clear()
-        self.chips = []
-        for number, shown in enumerate(self.session.runs):
-            chip = QToolButton()
-            chip.setObjectName("chip")
-            chip.setText(shown.label)
-            chip.setFont(themes.font(12))
-            chip.setIconSize(QSize(10, 10))
-            chip.setCheckable(True)
-            chip.setToolTip(f"{shown.label}: show or hide it in every plot")
-            chip.setAccessibleName(f"Show {shown.label}")
-            chip.clicked.connect(lambda on, number=number: self.session.set_hidden(number, not on))
-            self.chips.append(chip)
-            self._flow.addWidget(chip)
-            chip.show()  # what is not shown yet takes no room
-        self._dress()
-        self._arrange()
-
-    def _dress(self) -> None:
-        for number, (chip, shown) in enumerate(zip(self.chips, self.session.runs, strict=True)):
-            hidden = self.session.is_hidden(number)
-            colour = themes.line_colour(shown.colour, self.session.theme)
-            chip.setIcon(themes.dot(colour, 10, filled=not hidden))
-            chip.setChecked(not hidden)
-
-    def resizeEvent(self, event: Any) -> None:
-        super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
-            self._arrange()
-
-    def _arrange(self) -> None:
-        """Take the height that the chips need at this width: with their names, if those fit in two rows."""
-        for names in (True, False):
-            for chip in self.chips:
-                text = chip.fontMetrics().horizontalAdvance(chip.text())
-                chip.setFixedWidth(text + 24 if names else 20)
-                beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
-                chip.setToolButtonStyle(beside if names else alone)
-            if self._flow.rows(self.width()) <= 2:
-                break
-        self.setFixedHeight(self._flow.heightForWidth(self.width()))
-
-
-class Readout(QFrame):
-    """The numbers at the cross-hair, one line a run."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("readout")
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(8, 5, 8, 5)
-        self._grid.setHorizontalSpacing(12)
-        self._grid.setVerticalSpacing(1)
-        self._labels: dict[tuple[int, int], QLabel] = {}
-        self.hide()
-
-    def show_rows(
-        self, head: str, columns: list[str], rows: list[tuple[Shown, list[float]]], theme: themes.Theme
-    ) -> None:
-        """Fill in the table: a run and its numbers, without the columns where no run has any."""
-        cells: dict[tuple[int, int], tuple[str, str]] = {(0, 0): (head, theme.muted)}
-        kept = [j for j in range(len(columns)) if not rows or any(not np.isnan(numbers[j]) for _, numbers in rows)]
-        for column, j in enumerate(kept, 1):
-            cells[0, column] = (columns[j], theme.muted)
-            for i, (_, numbers) in enumerate(rows, 1):
-                cells[i, column] = (compact(numbers[j]), theme.text)
-        for i, (shown, _) in enumerate(rows, 1):
-            cells[i, 0] = (shown.label, themes.readable(shown.colour, theme).name())
-        for place in self._labels.keys() - cells.keys():
-            self._labels[place].hide()
-        for place, (text, colour) in cells.items():
-            label = self._labels.get(place) or self._made(place)
-            label.setText(text)
-            label.setStyleSheet(f"color: {colour};")
-            label.show()
-        self.adjustSize()
-
-    def texts(self) -> list[str]:
-        """What is written, row by row: for a reader that cannot see."""
-        return [label.text() for _, label in sorted(self._labels.items()) if not label.isHidden()]
-
-    def place(self, position: QPointF, area: QRectF) -> None:
-        """Beside the cursor, on the side where there is more room, and never over the axes."""
-        rightward = position.x() < area.center().x()
-        left = position.x() + 14 if rightward else position.x() - 14 - self.width()
-        left = max(min(left, area.right() - self.width()), area.left())
-        top = max(min(position.y() - self.height() / 2, area.bottom() - self.height()), area.top())
-        self.move(int(left), int(top))
-
-    def _made(self, place: tuple[int, int]) -> QLabel:
-        label = QLabel()
-        label.setFont(themes.font(11))
-        if place[1]:
-            label.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._grid.addWidget(label, *place)
-        self._labels[place] = label
-        return label
+    def _release(self) -> None:
+        for panel in self.panels:
+            panel.frame.release()
+        self.invalidate()

@@ -69,15 +69,15 @@ class Tags(pg.GraphicsObject):
         return QFontMetricsF(self._font).horizontalAdvance(tag.text) + len(tag.colours) * 3 * _DOT + 2 * _EDGE
 
     def paint(self, painter: QPainter, *_: Any) -> None:
-        to_screen = painter.worldTransform()
-        area = to_screen.mapRect(self.boundingRect())
+        before, to_scene = painter.worldTransform(), self.sceneTransform()
+        area = to_scene.mapRect(self.boundingRect())
         # Labels keep their shape whatever the scales of the axes.
-        painter.resetTransform()
+        painter.setWorldTransform(to_scene.inverted()[0] * before)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font)
         ground = QColor(self._theme.panel)
         ground.setAlphaF(0.85)
-        lines = [to_screen.map(QPointF(0.0, tag.y)).y() for tag in self.tags]
+        lines = [to_scene.map(QPointF(0.0, tag.y)).y() for tag in self.tags]
         for tag, box in zip(self.tags, self.placed(area, lines), strict=True):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(ground)
@@ -90,7 +90,7 @@ class Tags(pg.GraphicsObject):
             painter.setPen(QColor(self._theme.text))
             words = box.adjusted(0, 0, -_EDGE, 0)
             painter.drawText(words, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, tag.text)
-        painter.setWorldTransform(to_screen)
+        painter.setWorldTransform(before)
 
 
 def spread(wanted: Sequence[float], height: float, low: float, high: float) -> list[float]:

@@ -20,10 +20,11 @@ from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import holds
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
-from ngexplorer.gui.plots.view import View
+from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives import Objective
 from ngexplorer.objectives.landscapes import LandscapeNetwork
+from ngexplorer.runs.history import History
 
 _LEVELS = 14
 _POINTS = 400
@@ -42,6 +43,9 @@ class TrajectoryView(View):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Trajectory")
+        button, menu = more_button(session, "Pictures of the trajectory")
+        self.add_pictures(menu)
+        self.head.addWidget(button)
         self.contours = Contours()
         self.lines = Lines()
         for item in (self.contours, self.lines):
@@ -49,6 +53,8 @@ class TrajectoryView(View):
         self.surface: Surface | None = None
         self._window: Window | None = None
         """What is shown: the surface's window, or a wider one where a path has left that since."""
+        self._plane: Plane | None = None
+        self._places: dict[History, dict[int, Array]] = {}
         self._asked: Any = None
         self._asked_at = -math.inf
         self._generation = 0
@@ -100,7 +106,8 @@ class TrajectoryView(View):
             return
         self._asked, self._asked_at = question, monotonic()
         objective, landscape = race.runs[0].objective, self.landscape
-        paths = [_path(shown, shown.run.step, _POINTS)[0] for shown in measures]
+        # Put together over there: it is a lot of memory to move between two frames.
+        paths = [shown.history.snapshots.until(shown.run.step, _POINTS) for shown in measures]
         aspect, window = self._aspect(), None if landscape is None else self._window or landscape.window
         # While runs go on the processor is theirs: the finest grid comes when they rest.
         sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
@@ -138,10 +145,10 @@ class TrajectoryView(View):
         for shown in self.session.visible:
             if not len(shown.history):
                 continue
-            thetas, _ = _path(shown, self.session.step_of(shown), _POINTS)
-            xy, distance = surface.plane.project(thetas)
-            length = float(np.linalg.norm(thetas[-1] - surface.plane.origin))
-            off_plane = max(off_plane, float(distance[-1]) / length if length > 0 else 0.0)
+            places = self._projected(shown, self.session.step_of(shown), surface.plane)
+            xy = places[:, :2]
+            distance, length = places[-1, 2:]
+            off_plane = max(off_plane, distance / length if length > 0 else 0.0)
             colour = themes.line_colour(shown.colour, self.session.theme)
             lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
             if shown in measures:
@@ -158,8 +165,24 @@ class TrajectoryView(View):
         """Where a run's path goes, past the current time too: the window does not follow the timeline."""
         if self.session.time is None:
             return bounds([line])
-        xy, _ = plane.project(_path(shown, shown.run.step, _POINTS)[0])
-        return bounds([Line(xy[:, 0], xy[:, 1], line.pen)])
+        places = self._projected(shown, shown.run.step, plane)
+        return bounds([Line(places[:, 0], places[:, 1], line.pen)])
+
+    def _projected(self, shown: Shown, step: int, plane: Plane) -> Array:
+        """A run's path on the plane up to a step: x, y, distance from the plane and from its centre, (T, 4). Only what
+        was not asked before is computed."""
+        if self._plane is not plane:
+            self._plane, self._places = plane, {}
+        known = self._places.setdefault(shown.history, {})
+        path = shown.history.snapshots.until(step, _POINTS)
+        new = [(at, theta) for at, theta in path if at not in known]
+        if new:
+            thetas = stacked(new)
+            xy, distance = plane.project(thetas)
+            length = np.linalg.norm(thetas - plane.origin, axis=1)
+            rows = np.column_stack((xy, distance, length))
+            known.update(zip((at for at, _ in new), rows, strict=True))
+        return np.stack([known[at] for at, _ in path])
 
     def _subtitle(self, plane: Plane, off_plane: float) -> None:
         if self.landscape is not None:
@@ -211,18 +234,15 @@ def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: flo
     )
 
 
-def _path(shown: Shown, step: int, most: int) -> tuple[Array, list[int]]:
-    """Snapshots of θ up to a step, (T, P), at most so many, the latest always among them; and their steps."""
-    kept = [entry for entry in shown.history.snapshots.since(0) if entry[0] <= step]
-    stride = max(1, math.ceil(len(kept) / most))
-    chosen = kept[::stride] + (kept[-1:] if (len(kept) - 1) % stride else [])
-    return np.stack([theta for _, theta in chosen]).astype(np.float64), [at for at, _ in chosen]
+def stacked(path: list[tuple[int, Any]]) -> Array:
+    """The θ of snapshots, (T, P) float64."""
+    return np.stack([theta for _, theta in path]).astype(np.float64)
 
 
 def _surfaces(
     objective: Objective,
     window: Window | None,
-    paths: list[Array],
+    snapshots: list[list[tuple[int, Any]]],
     aspect: float,
     sizes: tuple[int, ...],
     cancel: Cancel,
@@ -232,6 +252,7 @@ def _surfaces(
     if window is not None:
         yield from planes.surface(objective, planes.coordinate_plane(), window, cancel, (33, 65, 129))
         return
+    paths = [stacked(path) for path in snapshots]
     # The plane takes a share of the points, the window all that are drawn: a short way out is seen too.
     stride = max(1, math.ceil(sum(map(len, paths)) / _POINTS))
     plane = planes.principal_plane([path[::-stride] for path in paths])
@@ -252,6 +273,8 @@ class Contours(pg.GraphicsObject):
         self._edges: list[QPolygonF] = []
         self._edge = pen("#000000", 1)
         self._bounds = QRectF()
+        # Paths move over them at every frame; they themselves seldom change.
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
 
     def clear(self) -> None:
         self.prepareGeometryChange()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.plots.axes import Frame
-from ngexplorer.gui.session import Session
+from ngexplorer.gui.plots.axes import Axis, Frame
+from ngexplorer.gui.plots.picture import Entry, Picture
+from ngexplorer.gui.session import Notice, Session
 
-_LEAST = QSize(200, 140)
+LEAST = QSize(200, 140)
 """The smallest picture in which something can be seen, its axes included, pixels."""
 
 
@@ -20,7 +26,7 @@ class View(QFrame):
     """A panel with a plot. The window calls `pull` at 30 Hz while it can be seen; `draw` runs only where the
     `fingerprint` of what it would draw has changed."""
 
-    def __init__(self, session: Session, title: str) -> None:
+    def __init__(self, session: Session, title: str, left: Axis | None = None) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.session = session
@@ -33,8 +39,8 @@ class View(QFrame):
         self.head.setSpacing(themes.GRID)
         self.head.addWidget(self.title)
         self.head.addWidget(self.subtitle, 1)
-        self.frame = Frame(session.theme)
-        self.frame.setMinimumSize(_LEAST)
+        self.frame = Frame(session.theme, left)
+        self.frame.setMinimumSize(LEAST)
         self.frame.zoomed.connect(self.invalidate)
         self.empty = QLabel(self.frame)
         self.empty.setObjectName("muted")
@@ -47,6 +53,7 @@ class View(QFrame):
         self.column.addLayout(self.head)
         self.column.addWidget(self.frame, 1)
         self._drawn: Any = None
+        self._drawing = 0.0
         session.theme_changed.connect(self._restyle)
         session.race_changed.connect(self.invalidate)
         session.state_changed.connect(self._rested)
@@ -65,8 +72,20 @@ class View(QFrame):
         if now == self._drawn:
             return False
         self._drawn = now
+        began = perf_counter()
         self.draw()
+        self._drawing += 0.2 * (perf_counter() - began - self._drawing)
         return True
+
+    @property
+    def cost(self) -> float:
+        """About how many seconds one picture takes, its painting included."""
+        return self._drawing + sum(frame.painting for frame in self.frames)
+
+    @property
+    def seen(self) -> bool:
+        """Whether any of it is on the screen."""
+        return self.isVisible() and not self.visibleRegion().isEmpty()
 
     def invalidate(self) -> None:
         """Draw at the next pull, whatever changed."""
@@ -77,6 +96,69 @@ class View(QFrame):
         self.empty.setText(text)
         self.empty.setVisible(bool(text))
         self.frame.show_axes(not text)
+
+    # Pictures.
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Its plots, from top to bottom."""
+        return [self.frame]
+
+    @property
+    def caption(self) -> str:
+        """What a picture of it is called."""
+        return " · ".join(filter(None, (self.title.text(), self.subtitle.text())))
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What the legend of a picture names."""
+        theme = self.session.theme
+        return [Entry(s.label, themes.line_colour(s.colour, theme), s.style) for s in self.session.visible]
+
+    @contextmanager
+    def on_paper(self) -> Iterator[Picture]:
+        """The plot as it stands, in light colours on white, as long as the picture is being drawn."""
+        session = self.session
+        theme = session.theme
+        session.theme = themes.LIGHT
+        try:
+            for frame in self.frames:
+                frame.dress(themes.LIGHT)
+            self.draw()
+            yield Picture(self.caption, self.frames, self.entries)
+        finally:
+            session.theme = theme
+            self._restyle()
+            self.draw()
+
+    def add_pictures(self, menu: QMenu) -> None:
+        """The entries of a menu that make a picture of this plot."""
+        menu.addAction("Copy as a picture").triggered.connect(self.copy)
+        menu.addAction("Save as PNG or SVG…").triggered.connect(self.ask_and_save)
+
+    def copy(self) -> None:
+        """Put a picture on the clipboard."""
+        with self.on_paper() as picture:
+            QGuiApplication.clipboard().setImage(picture.image())
+
+    def ask_and_save(self) -> None:
+        """Ask for a file and write a picture to it."""
+        kinds = "SVG, for print (*.svg);;PNG, 300 dots an inch (*.png)"
+        name, kind = QFileDialog.getSaveFileName(self, "Save picture", "plot.svg", kinds)
+        if name:
+            path = Path(name)
+            self.save(path if path.suffix else path.with_suffix(".svg" if kind.startswith("SVG") else ".png"))
+
+    def save(self, path: Path) -> bool:
+        """Write a picture; tells of a failure, and returns whether it went well."""
+        try:
+            with self.on_paper() as picture:
+                picture.write(path)
+        except OSError as error:
+            self.session.noticed.emit(Notice(str(error)))
+            return False
+        self.session.noticed.emit(Notice(f"Saved {path}", error=False))
+        return True
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
@@ -89,8 +171,27 @@ class View(QFrame):
             self.invalidate()
 
     def _restyle(self) -> None:
-        self.frame.dress(self.session.theme)
+        for frame in self.frames:
+            frame.dress(self.session.theme)
         self.invalidate()
+
+
+def more_button(session: Session, tip: str) -> tuple[QToolButton, QMenu]:
+    """A small button with three dots, and its menu of what is not needed at every moment."""
+    button = QToolButton()
+    button.setObjectName("quiet")
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+
+    def dress() -> None:
+        button.setIcon(themes.icon("more", session.theme.muted))
+
+    session.theme_changed.connect(dress)
+    dress()
+    menu = QMenu(button)
+    button.setMenu(menu)
+    return button, menu
 
 
 def toggle(text: str, tip: str, *, on: bool = False) -> QToolButton:

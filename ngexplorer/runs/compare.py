@@ -1,0 +1,57 @@
+"""Numbers by which runs are compared, and what sets two of them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ngexplorer.optimizers import Optimizer
+from ngexplorer.runs.extremes import Extremes
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands at a step: its loss there, the lowest up to there and its step, and when it first was at a
+    target or below. What there is not (yet) is None."""
+
+    final: float | None
+    best: float | None
+    best_step: int | None
+    target_step: int | None
+    target_seconds: float | None
+
+
+def standing(losses: Extremes, step: int, target: float | None = None) -> Standing:
+    """How the run of these losses stands at a step (or its last row that is read), without reading them all again."""
+    history, last = losses.history, min(step, losses.read - 1)
+    if last < 0:
+        return Standing(None, None, None, None, None)
+    lowest = losses.lowest(last + 1)
+    reached = None if target is None else losses.first_at_or_below(target)
+    if reached is not None and reached > last:
+        reached = None
+    return Standing(
+        history.row(last)["loss"],
+        None if lowest is None else history.row(lowest)["loss"],
+        lowest,
+        reached,
+        None if reached is None else history.row(reached)["seconds"],
+    )
+
+
+def differences(first: Optimizer, second: Optimizer) -> list[tuple[str, Any, Any]]:
+    """Paths of the settings in which two optimizers differ, and both values; a part that is another one is one entry,
+    by its name."""
+    found: list[tuple[str, Any, Any]] = []
+    one, other = msgspec.to_builtins(first), msgspec.to_builtins(second)
+    for key in one:
+        a, b = one[key], other[key]
+        if a == b or key == "name":
+            continue
+        if isinstance(a, dict) and isinstance(b, dict) and a.get("name") == b.get("name"):
+            found += [(f"{key}.{inner}", a[inner], b[inner]) for inner in a if a[inner] != b[inner]]
+        else:
+            found.append((key, *(value["name"] if isinstance(value, dict) else value for value in (a, b))))
+    return found

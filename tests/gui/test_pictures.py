@@ -1,0 +1,104 @@
+"""Pictures of plots: on white, at print size, with a legend, whole or not at all; and the frames they are drawn in."""
+
+import pytest
+from PySide6.QtGui import QColor, QGuiApplication, QImage
+from PySide6.QtSvg import QSvgRenderer
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.stage import Stage
+
+
+@pytest.fixture
+def person(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "natural-gradient", steps=6))
+    person.session.toggle()
+    person.sees("finished")
+    person.draws_all()
+    return person
+
+
+@pytest.mark.parametrize("name", ["curves", "spectrum", "trajectory"])
+def test_a_picture_is_three_dots_for_each_of_the_screen_on_white(person, tmp_path, name):
+    view, path = getattr(person.window, name), tmp_path / "plot.png"
+    before = view.frame.backgroundBrush().color()
+    assert view.save(path)
+    image = QImage(str(path))
+    assert image.width() == pytest.approx((view.frame.width() + 24) * 300 / 96, abs=2)
+    assert image.dotsPerMeterX() == pytest.approx(300 / 0.0254, rel=1e-3)
+    assert image.pixelColor(2, 2) == image.pixelColor(image.width() - 3, 2) == QColor("#ffffff")
+    colours = {
+        image.pixelColor(x, y).name()
+        for x in range(0, image.width(), 2)
+        for y in range(image.height() - 100, image.height(), 2)
+    }
+    assert themes.line_colour(themes.SKY, themes.LIGHT).name() in colours, "the legend names the natural gradient"
+    assert person.session.theme is themes.DARK and view.frame.backgroundBrush().color() == before
+    assert person.notices[-1].message == f"Saved {path}"
+
+
+def test_an_svg_has_its_words_and_lines_and_can_be_drawn_again(person, tmp_path):
+    path = tmp_path / "plot.svg"
+    assert person.window.curves.save(path)
+    text = path.read_text(encoding="utf-8")
+    assert "Natural gradient" in text and "Loss by step" in text and text.count("<polyline") > 4
+    assert QSvgRenderer(str(path)).isValid()
+    assert [file.name for file in tmp_path.iterdir()] == ["plot.svg"]
+
+
+def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(person, tmp_path):
+    for path in (tmp_path / "nowhere" / "plot.png", tmp_path / "nowhere" / "plot.svg", tmp_path / "plot.txt"):
+        assert not person.window.curves.save(path)
+        assert str(path) in person.notices[-1].message and person.notices[-1].error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_is_on_the_clipboard(person):
+    curves = person.window.curves
+    next(a for a in curves.more.menu().actions() if a.text() == "Copy as a picture").trigger()
+    image = QGuiApplication.clipboard().image()
+    assert image.width() > 3 * curves.frame.width() and image.pixelColor(2, 2) == QColor("#ffffff")
+
+
+# The order in which views are drawn.
+
+
+class Drawn:
+    """A view that costs what it is told to, and counts."""
+
+    def __init__(self, cost, under=False, seen=True):
+        self.cost, self.under, self.seen, self.pictures, self.looks = cost, under, seen, 0, 0
+
+    def underMouse(self):
+        return self.under
+
+    def pull(self):
+        self.looks += 1
+        self.pictures += 1
+        return True
+
+
+def test_the_plot_under_the_pointer_is_drawn_at_every_frame_and_the_others_in_turns():
+    views = [Drawn(0.004, under=i == 2) for i in range(6)]
+    stage = Stage(views)
+    for _ in range(50):
+        stage.frame()
+    assert views[2].pictures == 50
+    assert [view.pictures for i, view in enumerate(views) if i != 2] == [10] * 5, (
+        "4 + 4 ms fit in a frame, 4 more do not"
+    )
+
+
+def test_what_costs_more_than_a_frame_is_drawn_in_its_turn_nevertheless():
+    views = [Drawn(0.001, under=True), Drawn(0.030), Drawn(0.001), Drawn(0.001)]
+    stage = Stage(views)
+    for _ in range(20):
+        stage.frame()
+    assert views[1].pictures >= 9 and views[2].pictures == views[3].pictures >= 9
+
+
+def test_a_view_that_is_not_seen_is_not_even_asked():
+    views = [Drawn(0.001), Drawn(0.001, seen=False), Drawn(0.001, under=True, seen=False)]
+    stage = Stage(views)
+    for _ in range(5):
+        stage.frame()
+    assert [view.looks for view in views] == [5, 0, 0]
