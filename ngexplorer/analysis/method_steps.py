@@ -1,0 +1,63 @@
+"""The steps that different methods would take from one point, as arrows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ngexplorer.analysis.kinds import curvatures
+from ngexplorer.analysis.planes import Array, Plane
+from ngexplorer.objectives import Point
+
+_STEPS = {
+    "newton": "hessian",
+    "gauss-newton": "gauss-newton",
+    "natural-gradient": "fisher",
+    "natural-gradient-empirical": "empirical-fisher",
+    "kfac": "kfac",
+}
+
+
+@dataclass(frozen=True)
+class Arrows:
+    """Steps (P,) from one θ by the name of their method, and of the others why they have none."""
+
+    steps: dict[str, Tensor]
+    refused: dict[str, str]
+
+    def project(self, plane: Plane) -> dict[str, Array]:
+        """What of each step lies in the plane, (2,)."""
+        axes = torch.as_tensor(plane.axes)
+        return {name: (axes @ step.double().cpu()).numpy() for name, step in self.steps.items()}
+
+    def cosines(self) -> Array:
+        """The cosine between every two steps, in their order, (K, K); NaN where one is zero."""
+        rows = torch.stack([step.double().cpu() for step in self.steps.values()])
+        lengths = torch.linalg.vector_norm(rows, dim=1)
+        return ((rows @ rows.T) / (lengths[:, None] * lengths)).numpy()
+
+
+def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrows:
+    """−∇h, and −(B + damping·I)⁻¹∇h with B = H (Newton), G, F (natural gradient), F̄ and K-FAC, with labels in exact
+    expectation and its factored damping.
+
+    carried: what momentum adds, μδ₀ with δ₀ the last step, (P,), if anything. A matrix that is not positive definite
+    with that damping gives no arrow, for its system's solution is no minimum of the model; `refused` says so.
+    Watched by the point.
+    """
+    matrices = curvatures(point)
+    steps = {"gradient-descent": -point.gradient}
+    refused = {name: matrices.refused[kind] for name, kind in _STEPS.items() if kind in matrices.refused}
+    for name, kind in _STEPS.items():
+        if kind not in matrices.found:
+            continue
+        point.watch.check()
+        try:
+            steps[name] = -matrices.found[kind].solve_gradient(damping)
+        except (ArithmeticError, torch.linalg.LinAlgError) as error:  # indefinite, or no convergence
+            refused[name] = str(error)
+    if carried is not None:
+        steps["momentum"] = carried
+    return Arrows(steps, refused)

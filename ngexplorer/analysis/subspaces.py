@@ -1,0 +1,41 @@
+"""How much two subspaces share: principal angles and overlap, and of the top eigenspaces of matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ngexplorer.analysis.planes import Array
+from ngexplorer.curvature import Curvature
+from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two subspaces of k dimensions: their principal angles in degrees, ascending, (k,), and ‖UᵀV‖_F²/k, the mean of
+    the cosines squared: 1 for the same, k/P for a random one (Gur-Ari, Roberts and Dyer 2018, §3)."""
+
+    angles: Array
+    overlap: float
+
+
+def overlap(one: Tensor, other: Tensor) -> Overlap:
+    """Of the spans of orthonormal columns (P, k) and (P, k) (Björck and Golub 1973)."""
+    one, other = one.double().cpu(), other.double().cpu()
+    inner = one.T @ other
+    cosines = torch.linalg.svdvals(inner).clamp(max=1.0)
+    # Small angles from their sines: the cosine of one has none of its digits.
+    sines = torch.linalg.svdvals(other - one @ inner).flip(0).clamp(max=1.0)
+    angles = torch.where(cosines.square() < 0.5, cosines.arccos(), sines.arcsin())
+    return Overlap(torch.rad2deg(angles).numpy(), float(cosines.square().mean()))
+
+
+def top_eigenspace(matrix: Curvature, k: int = 10) -> Tensor:
+    """Orthonormal eigenvectors of the k largest eigenvalues, (P, k): of the dense matrix where it is small, else by
+    Lanczos. Watched by the matrix's point."""
+    objective = matrix.objective
+    if objective.parameters <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS):
+        return matrix.eigenpairs()[1][:, -k:].flip(1)
+    return matrix.top_eigenpairs(k, which="largest").vectors
