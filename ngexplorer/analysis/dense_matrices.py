@@ -30,7 +30,7 @@ class Layer:
 class Matrices:
     """Dense matrices (P, P) by name, the layers along their rows and columns, and why the others are not here.
 
-    `done` is the share of those asked for that is here or refused.
+    `done` is the share of those that exist which is here, or does not fit.
     """
 
     dense: dict[str, Array]
@@ -81,18 +81,19 @@ def matrices(point: Point, names: Sequence[str] | None = None) -> Iterator[Matri
     base = found.found.get("fisher") or found.found["gauss-newton"]
     every = found.found | {"layer-diagonal": LayerDiagonal(base), "diagonal": Diagonal(base)}
     asked = list(every | found.refused) if names is None else list(names)
+    unknown = [name for name in asked if name not in every | found.refused]
+    if unknown:
+        raise ValueError(f"names: {unknown[0]!r}; {', '.join(every | found.refused)} are accepted")
     dense: dict[str, Array] = {}
     refused = {name: reason for name, reason in found.refused.items() if name in asked}
-    layers = layers_of(point.objective)
-    for i, name in enumerate(asked):
-        if name in refused:
-            continue
+    existing = [name for name in asked if name not in refused]
+    for i, name in enumerate(existing):
         point.watch.check()
         try:
             dense = dense | {name: every[name].dense().double().cpu().numpy()}
         except TooLargeError as error:
             refused = refused | {name: str(error)}
-        yield Matrices(dense, layers, refused, (i + 1) / len(asked))
+        yield Matrices(dense, layers_of(point.objective), refused, (i + 1) / len(existing))
 
 
 def layers_of(objective: Objective) -> tuple[Layer, ...]:

@@ -154,4 +154,4 @@ def _length(step: Step) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3g}".replace("-", "−").replace("+", "+")
+    return f"{value:+.3g}".replace("-", "−")
