@@ -38,19 +38,18 @@ class Reconstructions:
 
 
 def misclassified(point: Point, most: int = 64) -> Misclassified:
-    """The cases that the model at a point decides wrongly, by their loss. Raises ValueError unless targets are classes,
-    or one column of 0 and 1."""
+    """The cases that the model at a point decides wrongly, by their loss. Raises ValueError unless targets are classes:
+    indices, one column of 0 and 1, or one-hot."""
     objective = point.objective
     y, prediction = objective.targets, objective.loss.prediction(point.outputs)
-    binary = y.ndim == 2 and y.shape[1] == 1 and bool(((y == 0) | (y == 1)).all())
-    if y.ndim == 2 and not binary:
+    if y.ndim == 2 and not (bool(((y == 0) | (y == 1)).all()) and (y.shape[1] == 1 or bool((y.sum(1) == 1).all()))):
         raise ValueError("targets: no classes; only these can be decided wrongly")
-    if binary:
+    if y.ndim == 2 and y.shape[1] == 1:
         true, chance = y[:, 0].long(), prediction[:, 0]
         decided = (chance > 0.5).long()
         probability = torch.where(decided > 0, chance, 1 - chance)
     else:
-        true = y
+        true = y if y.ndim == 1 else y.argmax(1)
         probability, decided = prediction.max(1)
     losses = objective.loss.per_case(point.outputs, y)
     wrong = torch.nonzero(decided != true)[:, 0]

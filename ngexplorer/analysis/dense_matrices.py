@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Diagonal, LayerDiagonal, TooLargeError
 from ngexplorer.objectives import Objective, Point
+
+Matrix = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,17 @@ class Layer:
 class Matrices:
     """Dense matrices (P, P) by name, the layers along their rows and columns, and why the others are not here.
 
+    They are of the objective's dtype, and what the point keeps: not to be changed in place.
+
     `done` is the share of those that exist which is here, or does not fit.
     """
 
-    dense: dict[str, Array]
+    dense: dict[str, Matrix]
     layers: tuple[Layer, ...]
     refused: dict[str, str]
     done: float
 
-    def difference(self, one: str, other: str) -> Array:
+    def difference(self, one: str, other: str) -> Matrix:
         """one − other, (P, P)."""
         return self.dense[one] - self.dense[other]
 
@@ -84,13 +90,13 @@ def matrices(point: Point, names: Sequence[str] | None = None) -> Iterator[Matri
     unknown = [name for name in asked if name not in every | found.refused]
     if unknown:
         raise ValueError(f"names: {unknown[0]!r}; {', '.join(every | found.refused)} are accepted")
-    dense: dict[str, Array] = {}
+    dense: dict[str, Matrix] = {}
     refused = {name: reason for name, reason in found.refused.items() if name in asked}
     existing = [name for name in asked if name not in refused]
     for i, name in enumerate(existing):
         point.watch.check()
         try:
-            dense = dense | {name: every[name].dense().double().cpu().numpy()}
+            dense = dense | {name: every[name].dense().cpu().numpy()}
         except TooLargeError as error:
             refused = refused | {name: str(error)}
         yield Matrices(dense, layers_of(point.objective), refused, (i + 1) / len(existing))
@@ -106,21 +112,22 @@ def layers_of(objective: Objective) -> tuple[Layer, ...]:
     return tuple(Layer(name, at.start, at.stop) for name, at in zip(names, objective.layers, strict=True))
 
 
-def relative_distance(one: Array, other: Array) -> float:
+def relative_distance(one: Matrix, other: Matrix) -> float:
     """‖one − other‖_F / ‖other‖_F; NaN for other = 0."""
     length = float(np.linalg.norm(other))
     return float(np.linalg.norm(one - other)) / length if length > 0 else float("nan")
 
 
-def coarsened(matrix: Array, most: int) -> Array:
+def coarsened(matrix: Matrix, most: int) -> Matrix:
     """A matrix (P, P) as a picture of at most `most` pixels a side: each is the entry of the largest size in its tile,
     so that no lone large entry is lost."""
     tile = -(-len(matrix) // most)
     if tile <= 1:
         return matrix
     size = -(-len(matrix) // tile)
-    padded = np.zeros((size * tile, size * tile))
+    padded = np.zeros((size * tile, size * tile), dtype=matrix.dtype)
     padded[: len(matrix), : len(matrix)] = matrix
     tiles = padded.reshape(size, tile, size, tile).transpose(0, 2, 1, 3).reshape(size, size, -1)
     at = np.abs(tiles).argmax(2)[..., None]
-    return np.take_along_axis(tiles, at, 2)[..., 0].astype(np.float64)
+    picture: Matrix = np.take_along_axis(tiles, at, 2)[..., 0]
+    return picture

@@ -1,4 +1,4 @@
-"""The quadratic model M(δ) = h + gᵀδ + ½δᵀBδ on a plane, and trust regions there (Martens 2020, §8 and §10)."""
+"""The quadratic model M(δ) = h + gᵀδ + ½δᵀBδ on a plane, and trust regions there (Martens 2020, §7 and §10)."""
 
 from __future__ import annotations
 

@@ -53,6 +53,9 @@ def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrow
     for name, kind in _STEPS.items():
         if kind not in matrices.found:
             continue
+        if kind == "fisher" and point.objective.loss.natural and "gauss-newton" in steps:  # F = G
+            steps[name] = steps["gauss-newton"]
+            continue
         point.watch.check()
         try:
             steps[name] = -matrices.found[kind].solve_gradient(damping)

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS
 
 _FIRST, _MOST = 16, 256
 """Dimensions of the first Krylov space and of the largest."""
-_TOLERANCE = 1e-8
 _AT_ONCE_SMALL = 300
 """Up to so many parameters the eigendecomposition itself is a moment's work."""
+_LARGEST_EXACT = 1500
+"""Up to so many it takes half a second, in which nothing can stop it."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,14 @@ def shifted(matrix: Curvature, gradient: Tensor, least: float = 1e-6) -> Iterato
     """The solutions of (B + λI)δ = −g (P,), coarse ones first.
 
     A Krylov space of few products first; then, where P is small enough for it, the one exact eigendecomposition; else
-    larger and larger Krylov spaces, until the residual at λ = floor + `least`·|λ|max is below 1e-8 of ‖g‖ or 256
-    products are made. Watched by the matrix's point. Raises ValueError where the gradient is zero, and Cancelled.
+    larger and larger Krylov spaces, until the residual at λ = floor + `least`·|λ|max is below √ε of ‖g‖ or 256 products
+    are made. Watched by the matrix's point. Raises ValueError where the gradient is zero, and Cancelled.
     """
     size, objective = len(gradient), matrix.objective
     if not float(torch.linalg.vector_norm(gradient)) > 0:
         raise ValueError("gradient: it is zero; no path leads from here")
-    small = size <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS)
+    small = size <= (_LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS)
+    tolerance = torch.finfo(gradient.dtype).eps ** 0.5
     if size > _AT_ONCE_SMALL or not small:
         krylov = _Krylov(matrix, gradient)
         dimension = min(_FIRST, size)
@@ -102,7 +104,7 @@ def shifted(matrix: Curvature, gradient: Tensor, least: float = 1e-6) -> Iterato
             if small:
                 break
             smallest = found.floor + least * found.scale
-            if krylov.complete or float(found.residuals(np.array([smallest]))[0]) <= _TOLERANCE or dimension >= _MOST:
+            if krylov.complete or float(found.residuals(np.array([smallest]))[0]) <= tolerance or dimension >= _MOST:
                 return
             dimension = min(2 * dimension, size, _MOST)
     matrix.point.watch.check()

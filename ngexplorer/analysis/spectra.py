@@ -35,14 +35,17 @@ class SpectrumMeasures:
         return rate / self.largest_rate
 
 
-def spectrum_measures(eigenvalues: NDArray[np.floating], damping: float = 0.0) -> SpectrumMeasures:
-    """The measures of all eigenvalues (P,), in any order. Raises ValueError for none."""
+def spectrum_measures(
+    eigenvalues: NDArray[np.floating], damping: float = 0.0, epsilon: float = float(np.finfo(np.float64).eps)
+) -> SpectrumMeasures:
+    """The measures of all eigenvalues (P,), in any order; `epsilon` is the rounding of the arithmetic that they were
+    computed in. Raises ValueError for none."""
     if not len(eigenvalues):
         raise ValueError("eigenvalues: none; a matrix has at least one")
     values = np.sort(np.asarray(eigenvalues, dtype=np.float64))
     sizes = np.abs(values)
     most = float(sizes.max())
-    rounding = len(values) * float(np.finfo(np.asarray(eigenvalues).dtype).eps) * most
+    rounding = len(values) * epsilon * most
     shares = sizes[sizes > 0] / max(float(sizes.sum()), 1e-300)
     positive = values[values > 0]
     damped = values + damping

@@ -12,26 +12,30 @@ from ngexplorer.optimizers import Optimizer, Step, parts
 from ngexplorer.optimizers.step import NO_STEP
 from ngexplorer.runs import History
 
+_HESTENES = "Hestenes and Stiefel 1952"
 _FORMULAS: dict[str, tuple[str, str]] = {
-    "loss_before": ("h(θ) = (1/N) Σ L(y, f(x, θ)) + ½η‖θ‖²", "§2"),
-    "loss_after": ("h(θ + δ)", "§2"),
-    "predicted_change": ("M(δ) − M(0) = ∇hᵀδ + ½δᵀBδ", "§10"),
-    "predicted_change_damped": ("M(δ) − M(0) + ½λ‖δ‖²", "§10"),
-    "reduction_ratio": ("ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0))", "§10"),
-    "damping": ("λ of (B + λI)d = −∇h", "§10"),
-    "learning_rate": ("α of δ = αd + μδ₀", "§10"),
-    "momentum": ("μ of δ = αd + μδ₀", "§10"),
-    "step_norm": ("‖δ‖", "§6"),
-    "step_norm_curvature": ("‖δ‖_B = √(δᵀBδ)", "§6"),
-    "gradient_norm": ("‖∇h(θ)‖", "§2"),
-    "angle": ("arccos(−∇hᵀδ / (‖∇h‖‖δ‖))", "§6"),
-    "curvature_along_step": ("δᵀBδ / ‖δ‖²", "§8"),
-    "lowest_eigenvalue": ("λmin of B", "§10"),
-    "solver_iterations": ("products with B by the solver", "§8"),
-    "solver_residual": ("‖(B + λI)d + ∇h‖ / ‖∇h‖", "§8"),
+    "loss_before": ("h(θ) = (1/N) Σ L(y, f(x, θ)) + ½η‖θ‖²", "Martens 2020, §3"),
+    "loss_after": ("h(θ + δ)", "Martens 2020, §3"),
+    "predicted_change": ("M(δ) − M(0) = ∇hᵀδ + ½δᵀBδ", "Martens 2020, §7"),
+    "predicted_change_damped": ("M(δ) − M(0) + ½λ‖δ‖²", "Martens 2020, §10"),
+    "reduction_ratio": ("ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0))", "Martens 2020, §10"),
+    "damping": ("λ of (B + λI)d = −∇h", "Martens 2020, §10"),
+    "learning_rate": ("α of δ = αd", "Martens 2020, §7"),
+    "step_norm": ("‖δ‖", "Martens 2020, §6"),
+    "step_norm_curvature": ("‖δ‖_B = √(δᵀBδ)", "Martens 2020, §6"),
+    "gradient_norm": ("‖∇h(θ)‖", "Martens 2020, §6"),
+    "angle": ("arccos(−∇hᵀδ / (‖∇h‖‖δ‖))", "Martens 2020, §6"),
+    "curvature_along_step": ("δᵀBδ / ‖δ‖²", "Martens 2020, §7"),
+    "lowest_eigenvalue": ("λmin of B", "Martens 2020, §10"),
+    "solver_iterations": ("products with B, one an iteration", _HESTENES),
+    "solver_residual": ("‖(B + λI)d + ∇h‖ / ‖∇h‖", _HESTENES),
 }
-_PAPER = "Martens 2020"
-_TITLES = {field.name: field for field in msgspec.structs.fields(Step)}
+_MOMENTA: dict[type, tuple[str, str]] = {
+    parts.HeavyBall: ("μ of δ = αd + μδ₀", "Polyak 1964"),
+    parts.Nesterov: ("μ of v = μv₀ + αd, δ = αd + μv", "Sutskever et al. 2013"),
+    parts.GradientAverage: ("β₁ of m = β₁m₀ + (1 − β₁)∇h", "Kingma and Ba 2015"),
+}
+_COLUMNS = tuple(field.name for field in msgspec.structs.fields(Step))
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def record(history: History, number: int) -> Step:
     if not 1 <= number < len(history):
         raise IndexError(f"step {number} was not taken (there are: 1 to {len(history) - 1})")
     row = history.row(number)
-    numbers: dict[str, Any] = {name: row[name] for name in _TITLES}
+    numbers: dict[str, Any] = {name: row[name] for name in _COLUMNS}
     numbers["rejected_trials"] = int(numbers["rejected_trials"])
     return Step(**numbers)
 
@@ -75,8 +79,8 @@ def anatomy(step: Step, optimizer: Optimizer, number: int = 1) -> Anatomy:
     after = next_damping(step, optimizer, number)
     words = [_promise(step), _verdict(step, optimizer, after), _solver(step), _rejections(step), _length(step)]
     facts = [
-        Fact(name, getattr(step, name), formula, f"{_PAPER}, {section}")
-        for name, (formula, section) in _FORMULAS.items()
+        Fact(name, getattr(step, name), formula, source)
+        for name, (formula, source) in _formulas(optimizer).items()
         if not math.isnan(getattr(step, name))
     ]
     return Anatomy(tuple(word for word in words if word), tuple(facts), after)
@@ -91,6 +95,28 @@ def next_damping(step: Step, optimizer: Optimizer, number: int = 1) -> float:
     if step.outcome.startswith(NO_STEP) or number % rule.every:
         return step.damping
     return rule.adapted(step.damping, step.reduction_ratio)
+
+
+def _formulas(optimizer: Optimizer) -> dict[str, tuple[str, str]]:
+    """Every column's formula and its source, as this optimizer fills it."""
+    found = dict(_FORMULAS)
+    rule, momentum = optimizer.damping, type(optimizer.momentum)
+    if momentum in _MOMENTA:
+        found["momentum"] = _MOMENTA[momentum]
+        if momentum is parts.HeavyBall and isinstance(optimizer.step, parts.ModelMinimum):
+            both = "of δ = αd + μδ₀, where the damped model is lowest"
+            found["learning_rate"], found["momentum"] = ((f"{n} {both}", "Martens and Grosse 2015, §7") for n in "αμ")
+    if isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped":
+        found["reduction_ratio"] = ("ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0) + ½λ‖δ‖²)", "Martens 2020, §10")
+    if isinstance(rule, parts.Cubic):
+        found["damping"] = ("λ = ½w‖δ‖, w the cube's weight", "Nesterov and Polyak 2006")
+        found["reduction_ratio"] = (
+            "ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0) + w/6 ‖δ‖³)",
+            "Cartis, Gould and Toint 2011",
+        )
+    if isinstance(rule, parts.TrustRegion):
+        found["damping"] = ("λ with which ‖δ‖ ≤ Δ in (B + λI)δ = −∇h", "Moré and Sorensen 1983")
+    return found
 
 
 def _promise(step: Step) -> str:

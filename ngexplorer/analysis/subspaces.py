@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+
+_SMALL = 300
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,8 @@ def overlap(one: Tensor, other: Tensor) -> Overlap:
 
 
 def top_eigenspace(matrix: Curvature, k: int = 10) -> Tensor:
-    """Orthonormal eigenvectors of the k largest eigenvalues, (P, k): of the dense matrix where it is small, else by
-    Lanczos. Watched by the matrix's point."""
-    objective = matrix.objective
-    if objective.parameters <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS):
+    """Orthonormal eigenvectors of the k largest eigenvalues, (P, k): of the dense matrix up to 300 parameters, else by
+    Lanczos, to residuals of 1e-4 of them. Watched by the matrix's point."""
+    if matrix.objective.parameters <= _SMALL:
         return matrix.eigenpairs()[1][:, -k:].flip(1)
-    return matrix.top_eigenpairs(k, which="largest").vectors
+    return matrix.top_eigenpairs(k, which="largest", tolerance=_TOLERANCE).vectors

@@ -73,7 +73,7 @@ def test_newton_without_damping_is_drawn_to_the_saddle_and_saddle_free_newton_is
 
 
 def test_newton_that_cannot_go_on_stays_where_it_is(saddle):
-    """By Cholesky, an indefinite Hessian without damping has no step: the start itself is where it ends, not at rest."""
+    """By Cholesky, an indefinite Hessian without damping has no step: it ends at its start, and not at rest."""
     found = list(basins(saddle, make("newton", damping="none"), Saddle.window, never, sizes=(3,)))[-1]
     assert found.basin[0, 0] == WANDERING and found.steps[0, 0] == 0
     np.testing.assert_array_equal(found.ends[0, 0], [-2, -2])

@@ -144,6 +144,16 @@ def test_of_two_classes_one_output_decides(moons):
     assert (found.probability >= 0.5).all()
 
 
+def test_one_hot_targets_are_classes_too(mlp):
+    import ngexplorer as ngx
+
+    x = torch.randn(12, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.eye(3, dtype=torch.float64)[torch.arange(12) % 3]
+    objective = ngx.Objective(mlp(2, 3), SquaredError(), x, y)
+    point = objective.at(objective.initial_parameters)
+    assert misclassified(point).total == int((point.outputs.argmax(1) != y.argmax(1)).sum()) > 0
+
+
 def test_only_classes_can_be_wrong(valley):
     with pytest.raises(ValueError, match="no classes"):
         misclassified(valley.at(valley.initial_parameters))

@@ -85,6 +85,19 @@ def test_each_number_has_its_formula_and_the_section_it_is_from():
     assert facts["damping"].value == 0.198 and "learning_rate" not in facts, "what is NaN is no fact"
 
 
+def test_formulas_are_those_of_the_rule_that_filled_them():
+    def formula(optimizer, name):
+        step = a_step(momentum=0.9, learning_rate=1.0)
+        return {fact.name: fact for fact in anatomy(step, optimizer).facts}[name].formula
+
+    assert "½λ‖δ‖²" in formula(make("newton", damping={"model": "damped"}), "reduction_ratio")
+    assert "w/6 ‖δ‖³" in formula(make("cubic-newton"), "reduction_ratio")
+    assert "Δ" in formula(make("trust-region-newton"), "damping")
+    assert "β₁" in formula(make("adam"), "momentum")
+    assert "lowest" in formula(make("kfac"), "momentum") and "lowest" in formula(make("kfac"), "learning_rate")
+    assert formula(make("heavy-ball"), "momentum") == "μ of δ = αd + μδ₀"
+
+
 @pytest.mark.parametrize("name", ["newton", "hessian-free", "kfac", "trust-region-newton", "cubic-newton", "adam"])
 def test_every_step_of_a_run_has_its_anatomy_and_the_next_damping_comes_true(classifier, name):
     optimizer = make(name)
