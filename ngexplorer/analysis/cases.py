@@ -66,12 +66,12 @@ def misclassified(point: Point, most: int = 64) -> Misclassified:
 
 def reconstructions(point: Point, most: int = 16, *, worst: bool = False) -> Reconstructions:
     """Inputs beside what the model gives back: the first cases, or those of the highest loss. Raises ValueError where
-    outputs are not as many as inputs."""
+    the targets are not the inputs."""
     objective = point.objective
     inputs = objective.inputs
     prediction = objective.loss.prediction(point.outputs)
-    if not isinstance(inputs, torch.Tensor) or inputs.flatten(1).shape != prediction.shape:
-        raise ValueError("outputs: not as many as inputs; only an autoencoder gives its inputs back")
+    if not isinstance(inputs, torch.Tensor) or not torch.equal(inputs.flatten(1), objective.targets):
+        raise ValueError("targets: not the inputs; only an autoencoder gives its inputs back")
     losses = objective.loss.per_case(point.outputs, objective.targets)
     order = losses.argsort(descending=True) if worst else torch.arange(len(losses), device=losses.device)
     some = order[:most]

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array, Plane
+from ngexplorer.curvature import KFAC, Curvature
 from ngexplorer.objectives import Point
+from ngexplorer.optimizers import parts
+from ngexplorer.optimizers.solvers.conjugate_gradient import by_conjugate_gradient
+from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS
 
 _STEPS = {
     "newton": "hessian",
@@ -18,6 +22,8 @@ _STEPS = {
     "natural-gradient-empirical": "empirical-fisher",
     "kfac": "kfac",
 }
+
+_ITERATIVE = parts.ConjugateGradient(tolerance=1e-6, iterations=500)
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,24 @@ def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrow
             continue
         point.watch.check()
         try:
-            steps[name] = -matrices.found[kind].solve_gradient(damping)
+            steps[name] = _step(matrices.found[kind], damping)
         except (ArithmeticError, torch.linalg.LinAlgError) as error:  # indefinite, or no convergence
             refused[name] = str(error)
     if carried is not None:
         steps["momentum"] = carried
     return Arrows(steps, refused)
+
+
+def _step(matrix: Curvature, damping: float) -> Tensor:
+    """−(B + λI)⁻¹∇h: as the matrix itself solves it, but by conjugate gradient where its dense form takes a product for
+    each of many parameters. Raises ArithmeticError."""
+    point, objective = matrix.point, matrix.objective
+    if objective.structured or objective.parameters <= LARGEST_BY_PRODUCTS or isinstance(matrix, KFAC):
+        return -matrix.solve_gradient(damping)
+    watch = point.watch
+    found = by_conjugate_gradient(matrix, point.gradient, damping, _ITERATIVE, None, lambda _: 0.0, watch.cancel)
+    assert found.residual is not None
+    left = float(torch.linalg.vector_norm(found.residual) / torch.linalg.vector_norm(point.gradient))
+    if left > 10 * max(_ITERATIVE.tolerance, torch.finfo(point.gradient.dtype).eps ** 0.5):
+        raise ArithmeticError(f"{matrix.title}: conjugate gradient left {left:.1g} of ‖∇h‖; more damping converges")
+    return found.direction

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ngexplorer.analysis import method_steps
 from ngexplorer.analysis.method_steps import arrows
 from ngexplorer.analysis.planes import spanned_plane
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
@@ -24,6 +25,18 @@ def test_each_arrow_is_its_methods_own_step(classifier):
     torch.testing.assert_close(found.steps["gradient-descent"], -point.gradient)
     torch.testing.assert_close(found.steps["kfac"], -KFAC(classifier, point, labels="exact").solve(point.gradient, 0.5))
     assert not found.refused
+
+
+def test_where_the_dense_matrix_is_dear_the_arrows_come_by_products(unseen, monkeypatch):
+    exact = arrows(unseen.at(unseen.initial_parameters), 0.5)
+    monkeypatch.setattr(method_steps, "LARGEST_BY_PRODUCTS", 0)
+    point = unseen.at(unseen.initial_parameters)
+    found = arrows(point, 0.5)
+    assert not any("dense" in key for key in point.cache if isinstance(key, tuple))
+    assert found.steps.keys() == exact.steps.keys()
+    for name, step in found.steps.items():
+        torch.testing.assert_close(step, exact.steps[name], rtol=1e-4, atol=1e-6)
+    assert "not positive definite" in arrows(point, 1e-6).refused["newton"]
 
 
 def test_where_the_hessian_is_indefinite_newton_has_no_arrow_and_the_others_have(moons):
