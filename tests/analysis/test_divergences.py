@@ -1,5 +1,7 @@
 """KL divergences: each closed form against labels drawn from the model, and what they are to second order."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 import torch
@@ -116,6 +118,25 @@ def test_without_a_closed_form_it_is_an_estimate_that_says_so(loss):
     )
     assert abs(found.value - expected) < 4 * found.error + 1e-4
     assert divergence(loss, z, other, samples=400).value == found.value, "the same seed, the same labels"
+
+
+def test_the_standard_error_is_the_spread_over_seeds():
+    z, other = drawn(20, 1), drawn(20, 1, seed=1)
+    found = [divergence(StudentT(), z, other, samples=50, seed=seed) for seed in range(200)]
+    spread = np.std([one.value for one in found])
+    assert spread == pytest.approx(np.mean([one.error for one in found]), rel=0.2)
+
+
+@pytest.mark.parametrize("d", [1e-6, 0.01, 0.049, 0.051, 1.0, 50.0])
+def test_the_divergence_of_two_logistics_has_all_its_digits(d):
+    """d coth(d/2) − 2, in 40 digits."""
+    with localcontext() as context:
+        context.prec = 40
+        distance = Decimal(d)
+        grown = distance.exp()
+        expected = float(distance * (grown + 1) / (grown - 1) - 2)
+    z = torch.tensor([[0.0]]).double()
+    assert divergence(Logistic(), z, z + d).value == pytest.approx(expected, rel=1e-11)
 
 
 def test_without_a_density_there_is_none():

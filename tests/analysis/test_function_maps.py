@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 
 from ngexplorer.analysis.cases import misclassified, reconstructions
 from ngexplorer.analysis.decision_regions import decisions
@@ -94,6 +94,15 @@ def test_quantiles_of_a_predicted_variance_and_of_counts():
     expected = stats.poisson.ppf(levels[:, None, None], rates.numpy())
     np.testing.assert_array_equal(quantiles(PoissonRate(), rates, levels), expected)
     np.testing.assert_array_equal(quantiles(PoissonLogRate(), rates.log(), levels), expected)
+
+
+@pytest.mark.parametrize("rate", [0.3, 4.0, 50.0])
+def test_a_count_at_its_own_cumulative_probability_is_its_quantile(rate):
+    """Where rounding of the inverse would give the next count."""
+    counts = np.arange(int(rate), int(rate) + 40)
+    found = quantiles(PoissonRate(), torch.tensor([[rate]], dtype=torch.float64), special.pdtr(counts, rate))
+    certain = special.pdtr(counts, rate) < 1 - 1e-12
+    np.testing.assert_array_equal(found[certain, 0, 0], counts[certain])
 
 
 def test_classes_have_no_band():
