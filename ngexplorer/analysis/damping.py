@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ngexplorer.analysis.evaluation import losses
@@ -17,6 +18,9 @@ from ngexplorer.curvature import Curvature
 _LEAST, _MOST = 1e-6, 1e3
 """Between these multiples of |λ|max above its floor, λ goes from a step that is all but Newton's to one that is all but
 gradient descent's."""
+_ROUNDING = 1e3
+"""And it is at least so many units of |λ|max's last place above it: eigenvalues are known no better, and a step with
+less damping would be made of their rounding."""
 _SIZES = (9, 17, 33, 65)
 
 
@@ -74,21 +78,23 @@ def damping_path(matrix: Curvature, dampings: Array | None = None) -> Iterator[D
     """
     sizes = _SIZES if dampings is None else (len(dampings),)
     path: DampingPath | None = None
-    for found in shifted(matrix, matrix.point.gradient, _LEAST):
-        path = _evaluated(matrix, found, _chosen(found, dampings, sizes[0]), None, sizes[0] / sizes[-1] / 2)
+    gradient = matrix.point.gradient
+    least = max(_LEAST, _ROUNDING * torch.finfo(gradient.dtype).eps)
+    for found in shifted(matrix, gradient, least):
+        path = _evaluated(matrix, found, _chosen(found, dampings, sizes[0], least), None, sizes[0] / sizes[-1] / 2)
         yield path
     assert path is not None
     for size in sizes[1:]:
-        path = _evaluated(matrix, path.solution, _chosen(path.solution, None, size), path, size / sizes[-1])
+        path = _evaluated(matrix, path.solution, _chosen(path.solution, None, size, least), path, size / sizes[-1])
         yield path
     if path.done < 1:
         yield replace(path, done=1.0)
 
 
-def _chosen(solution: Shifted, dampings: Array | None, size: int) -> Array:
+def _chosen(solution: Shifted, dampings: Array | None, size: int, least: float) -> Array:
     """λ to look at: `size` of them, evenly spaced in the logarithm above the floor, or those given above it."""
     if dampings is None:
-        return solution.floor + solution.scale * np.geomspace(_LEAST, _MOST, size)
+        return solution.floor + solution.scale * np.geomspace(least, _MOST, size)
     above = np.sort(np.asarray(dampings, dtype=np.float64))
     above = above[above + solution.values[0] > 0]
     if not len(above):

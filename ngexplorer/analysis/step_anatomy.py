@@ -52,7 +52,7 @@ class Fact:
 class Anatomy:
     """A step in a sentence or more, `words`, the verdict in it on the quadratic model, and the numbers behind it.
 
-    next_damping: λ (or Δ, or the cube's weight) that the rule makes of it for the next step, NaN where none adapts.
+    next_damping: λ that Levenberg-Marquardt's rule makes of it for the next step, NaN of other rules.
     """
 
     words: tuple[str, ...]
@@ -77,7 +77,13 @@ def record(history: History, number: int) -> Step:
 def anatomy(step: Step, optimizer: Optimizer, number: int = 1) -> Anatomy:
     """What happened in a step, from its record, the optimizer as it then was, and the number of the step, from 1."""
     after = next_damping(step, optimizer, number)
-    words = [_promise(step), _verdict(step, optimizer, after), _solver(step), _rejections(step), _length(step)]
+    words = [
+        _promise(step, optimizer),
+        _verdict(step, optimizer, after),
+        _solver(step),
+        _rejections(step),
+        _length(step),
+    ]
     facts = [
         Fact(name, getattr(step, name), formula, source)
         for name, (formula, source) in _formulas(optimizer).items()
@@ -119,7 +125,7 @@ def _formulas(optimizer: Optimizer) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _promise(step: Step) -> str:
+def _promise(step: Step, optimizer: Optimizer) -> str:
     """What was promised and what came."""
     if step.outcome.startswith(NO_STEP):
         return step.outcome
@@ -128,8 +134,16 @@ def _promise(step: Step) -> str:
         return "the loss is not finite: diverged"
     if math.isnan(step.predicted_change):
         return f"no model, got {_signed(change)}"
-    ratio = "" if math.isnan(step.reduction_ratio) else f", ρ = {step.reduction_ratio:.2f}"
-    return f"promised {_signed(step.predicted_change)}, got {_signed(change)}{ratio}"
+    if math.isnan(step.reduction_ratio):
+        return f"promised {_signed(step.predicted_change)}, got {_signed(change)}"
+    # ρ's own promise: of the damped model, or with the cube in it, where the rule compares with that.
+    promised, model = step.predicted_change, ""
+    rule = optimizer.damping
+    if isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped":
+        promised, model = step.predicted_change_damped, " with the damping"
+    elif isinstance(rule, parts.Cubic):
+        promised, model = change / step.reduction_ratio if change else step.predicted_change, " with the cube"
+    return f"promised {_signed(promised)}{model}, got {_signed(change)}, ρ = {step.reduction_ratio:.2f}"
 
 
 def _verdict(step: Step, optimizer: Optimizer, after: float) -> str:
@@ -146,16 +160,15 @@ def _verdict(step: Step, optimizer: Optimizer, after: float) -> str:
     else:
         said = "model neither trusted more nor less"
     if isinstance(rule, parts.LevenbergMarquardt) and not math.isnan(after):
-        damped = " (ρ of the damped model)" if rule.model == "damped" else ""
         moved = f"λ stays {after:.3g}" if after == step.damping else f"λ {step.damping:.3g} → {after:.3g}"
-        return f"{said}{damped}, {moved}"
+        return f"{said}, {moved}"
     return f"{said}, λ = {step.damping:.3g}" if step.damping > 0 else said
 
 
 def _solver(step: Step) -> str:
     """How the direction was found."""
     if math.isnan(step.solver_iterations):
-        return step.solver
+        return "Cholesky" + step.solver.removeprefix("cholesky") if step.solver.startswith("cholesky") else step.solver
     count = round(step.solver_iterations)
     method, _, reason = step.solver.partition(": ")
     name = {"conjugate gradient": "CG"}.get(method, method)

@@ -10,6 +10,7 @@ from ngexplorer.analysis.kinds import KINDS, curvatures
 from ngexplorer.analysis.shifted_solutions import shifted
 from ngexplorer.cancellation import Cancelled, Watch
 from ngexplorer.curvature import GaussNewton, Hessian
+from ngexplorer.objectives.losses import SoftmaxCrossEntropy
 
 
 def at_start(objective):
@@ -161,3 +162,21 @@ def test_a_path_is_abandoned_where_the_point_is(digits):
     point = digits.at(digits.initial_parameters, Watch(lambda: True))
     with pytest.raises(Cancelled):
         next(damping_path(GaussNewton(digits, point)))
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("kind", [GaussNewton, Hessian])
+def test_in_single_precision_the_path_is_the_same(mlp, objective_of, finest, request, large, kind):
+    """The softmax's G is singular: with less damping than its eigenvalues' rounding, the step would be that alone."""
+    if large:
+        request.getfixturevalue("by_products")
+    double = objective_of(mlp(3, 4, 3), SoftmaxCrossEntropy(), cases=12)
+    single = objective_of(mlp(3, 4, 3, dtype=torch.float32), SoftmaxCrossEntropy(), cases=12)
+    theta = double.initial_parameters
+    coarse = finest(damping_path(kind(single, single.at(theta.float()))))
+    exact = finest(damping_path(kind(double, double.at(theta)), coarse.dampings))
+    assert len(exact.dampings) == 65
+    well = slice(16, None)
+    np.testing.assert_allclose(coarse.norms[well], exact.norms[well], rtol=0.02)
+    np.testing.assert_allclose(coarse.promised[well], exact.promised[well], rtol=0.02)
+    np.testing.assert_allclose(coarse.norms, exact.norms, rtol=0.1)

@@ -63,6 +63,17 @@ def test_the_damping_changes_every_so_many_steps_only():
     assert next_damping(step, optimizer, number=5) == pytest.approx(0.198 * 2 / 3)
 
 
+def test_what_was_promised_is_what_the_ratio_compares_with(classifier):
+    """ρ · promised = got, whichever model the rule has."""
+    import re
+
+    for optimizer in (make("newton"), make("newton", damping={"model": "damped"}), make("cubic-newton")):
+        step = record(ngx.run(classifier, optimizer, steps=2), 1)
+        said = anatomy(step, optimizer).words[0].replace("−", "-")
+        promised, got, ratio = (float(number) for number in re.findall(r"[-+]?\d[\d.e-]*", said))
+        assert promised * ratio == pytest.approx(got, rel=0.02)
+
+
 def test_a_method_without_a_model_promises_nothing():
     step = a_step(predicted_change=math.nan, reduction_ratio=math.nan, damping=math.nan)
     found = anatomy(step, make("adam"))
