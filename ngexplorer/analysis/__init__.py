@@ -19,6 +19,7 @@ from ngexplorer.analysis.kinds import Curvatures, curvatures
 from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.method_steps import Arrows, arrows
+from ngexplorer.analysis.momentum_part import momentum_part
 from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
 from ngexplorer.analysis.planes import (
     Plane,
@@ -78,6 +79,7 @@ __all__ = [
     "layer_norms",
     "matrices",
     "misclassified",
+    "momentum_part",
     "overlap",
     "plane_through",
     "principal_plane",

@@ -23,7 +23,7 @@ had not come to rest after its last step."""
 _AT_REST = 1e-2
 """Of the window's size: ends so close together are one place."""
 _GRADIENT = 1e-7
-"""Of the largest gradient on the way: below it, a run has come to rest."""
+"""Of the gradient that is usual in the window: below it, a run has come to rest."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,14 @@ def basins(
     """Run an optimizer from every point of finer and finer grids of starts, at most so many steps each; an answer comes
     with every row of starts.
 
-    A run is at rest where its gradient has fallen to 1e-7 of its largest: in a minimum, or wherever else a method
-    that is drawn to it may stand. Raises ValueError unless there are two parameters, and Cancelled, which is asked for
+    A run is at rest where its gradient has fallen to 1e-7 of what is usual in the window: in a minimum, or in a saddle
+    point that draws the method. Raises ValueError unless there are two parameters, and Cancelled, which is asked for
     within each step too.
     """
     if objective.parameters != 2:
         raise ValueError(f"objective: {objective.parameters} parameters; starts on a plane need 2")
-    size_of_window = max(window[1] - window[0], window[3] - window[2])
+    width = max(window[1] - window[0], window[3] - window[2])
+    still = _GRADIENT * _usual_gradient(objective, window)
     places: list[Array] = []
     known: Basins | None = None
     for size in sizes:
@@ -75,9 +76,9 @@ def basins(
                 whole[::2, ::2] = part
         for j, y in enumerate(ys):
             for i in np.flatnonzero(basin[j] == UNKNOWN):
-                end = _run(objective, optimizer, (float(xs[i]), float(y)), size_of_window, steps, seed, cancel)
+                end = _run(objective, optimizer, (float(xs[i]), float(y)), width, still, steps, seed, cancel)
                 ends[j, i], losses[j, i], taken[j, i] = end.place, end.loss, end.steps
-                basin[j, i] = _nearest(end, places, _AT_REST * size_of_window)
+                basin[j, i] = _nearest(end, places, _AT_REST * width)
             done = float((basin != UNKNOWN).sum()) / sizes[-1] ** 2
             found = np.array(places).reshape(-1, 2)
             known = Basins(xs, ys, ends.copy(), basin.copy(), taken.copy(), losses.copy(), found, done)
@@ -97,18 +98,19 @@ def _run(
     objective: Objective,
     optimizer: Optimizer,
     start: tuple[float, float],
-    size: float,
+    width: float,
+    still: float,
     steps: int,
     seed: int,
     cancel: Cancel,
 ) -> _End:
-    """One run from one start."""
+    """One run from one start, until its gradient is no longer than `still`."""
     theta = torch.tensor(start).to(objective.initial_parameters)
     nowhere = (math.nan, math.nan)
     stepper = optimizer.start(objective, theta, seed)
     if not math.isfinite(float(stepper.point.value)):
         return _End(nowhere, math.nan, 0, DIVERGED)
-    steepest, state, taken = 0.0, WANDERING, 0
+    state, taken = WANDERING, 0
     for _ in range(steps):
         try:
             step = stepper.step(cancel)
@@ -117,15 +119,22 @@ def _run(
         taken += 1
         if not math.isfinite(step.loss_after):
             return _End(nowhere, math.nan, taken, DIVERGED)
-        gradient = float(torch.linalg.vector_norm(stepper.point.gradient))
-        steepest = max(steepest, step.gradient_norm, gradient)
-        if gradient <= _GRADIENT * steepest:
+        if float(torch.linalg.vector_norm(stepper.point.gradient)) <= still:
             state = 0
             break
     x, y = stepper.point.theta.tolist()
-    if max(abs(x - start[0]), abs(y - start[1])) > 1e3 * size:
+    if max(abs(x - start[0]), abs(y - start[1])) > 1e3 * width:
         return _End(nowhere, math.nan, taken, DIVERGED)
     return _End((x, y), float(stepper.point.value), taken, state)
+
+
+def _usual_gradient(objective: Objective, window: Window) -> float:
+    """The median of ‖∇h‖ on a grid of 3 × 3 points."""
+    starts = [(x, y) for x in np.linspace(*window[:2], 3) for y in np.linspace(*window[2:], 3)]
+    thetas = [torch.tensor(start).to(objective.initial_parameters) for start in starts]
+    norms = np.array([float(torch.linalg.vector_norm(objective.gradient(theta))) for theta in thetas])
+    finite = norms[np.isfinite(norms)]
+    return float(np.median(finite)) if len(finite) else 0.0
 
 
 def _nearest(end: _End, places: list[Array], reach: float) -> int:

@@ -56,14 +56,16 @@ def conjugate_gradient(
     """
     run = _Iteration(matrix, damping, settings, start)
     stop: int | None = None
-    reason = "the gradient is zero" if run.length == 0 else ""
+    reason = ""
+    if run.residuals[0] == 0:
+        reason = "the gradient is zero" if run.length == 0 else "residual below the tolerance"
     ended = bool(reason)
     while not ended:
         matrix.point.watch.check()
         run.advance()
         k = run.count
         if not run.curvatures[-1] > 0:
-            reason = "negative curvature"
+            reason = reason or "negative curvature"
             break
         last = k == settings.iterations
         if stop is None and (k % _BETWEEN_LOOKS == 0 or last or run.residuals[-1] == 0):

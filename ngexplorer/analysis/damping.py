@@ -64,7 +64,7 @@ class DampingPath:
     @property
     def best(self) -> int:
         """The index of the λ with the lowest loss."""
-        return int(np.nanargmin(np.where(np.isfinite(self.losses), self.losses, np.inf)))
+        return int(np.argmin(np.where(np.isfinite(self.losses), self.losses, np.inf)))
 
 
 def damping_path(matrix: Curvature, dampings: Array | None = None) -> Iterator[DampingPath]:

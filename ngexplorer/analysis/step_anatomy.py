@@ -112,6 +112,8 @@ def _formulas(optimizer: Optimizer) -> dict[str, tuple[str, str]]:
         if momentum is parts.HeavyBall and isinstance(optimizer.step, parts.ModelMinimum):
             both = "of δ = αd + μδ₀, where the damped model is lowest"
             found["learning_rate"], found["momentum"] = ((f"{n} {both}", "Martens and Grosse 2015, §7") for n in "αμ")
+    if isinstance(optimizer.curvature, parts.KFAC):
+        found["damping"] = ("λ of A + πγI and G + (γ/π)I, γ² = λ + η", "Martens and Grosse 2015, §6")
     if isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped":
         found["reduction_ratio"] = ("ρ = (h(θ + δ) − h(θ)) / (M(δ) − M(0) + ½λ‖δ‖²)", "Martens 2020, §10")
     if isinstance(rule, parts.Cubic):

@@ -53,6 +53,13 @@ def test_each_end_is_where_the_optimizer_itself_goes(hills, descent):
     np.testing.assert_array_equal(stepper.point.theta.numpy(), found.ends[6, 3])
 
 
+def test_a_start_in_a_minimum_to_rounding_is_at_rest_there(hills):
+    x, y = Himmelblau.minima[1]
+    found = list(basins(hills, make("newton"), (x - 1, x + 1, y - 1, y + 1), never, sizes=(3,), steps=30))[-1]
+    assert found.basin[1, 1] >= 0 and found.steps[1, 1] <= 1
+    np.testing.assert_allclose(found.ends[1, 1], (x, y), atol=1e-9)
+
+
 def test_a_learning_rate_too_large_diverges_and_too_small_is_still_on_its_way(hills):
     wild = list(basins(hills, make("gradient-descent", learning_rate=1.0), WINDOW, never, sizes=(3,)))[-1]
     assert (wild.basin[[0, 0, -1, -1], [0, -1, 0, -1]] == DIVERGED).all() and np.isnan(wild.ends[0, 0]).all()

@@ -78,6 +78,14 @@ def test_the_curve_grows_and_can_be_abandoned(digits):
         list(answers)
 
 
+def test_from_the_solution_nothing_is_left_to_do(valley, finest):
+    point = valley.at(valley.initial_parameters)
+    settings = parts.ConjugateGradient(warm_start=1.0)
+    exact = torch.linalg.solve(Hessian(valley, point).dense(), -point.gradient)
+    found = finest(conjugate_gradient(Hessian(valley, point), 0.0, settings, exact))
+    assert found.residuals[-1] < 1e-10 and found.reason == "residual below the tolerance" and len(found.models) <= 6
+
+
 def test_without_a_gradient_there_is_nothing_to_iterate(valley, finest):
     point = valley.at(torch.ones(2, dtype=torch.float64))
     found = finest(conjugate_gradient(Hessian(valley, point), 1.0, parts.ConjugateGradient()))

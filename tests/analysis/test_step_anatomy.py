@@ -104,6 +104,7 @@ def test_formulas_are_those_of_the_rule_that_filled_them():
     assert "½λ‖δ‖²" in formula(make("newton", damping={"model": "damped"}), "reduction_ratio")
     assert "w/6 ‖δ‖³" in formula(make("cubic-newton"), "reduction_ratio")
     assert "Δ" in formula(make("trust-region-newton"), "damping")
+    assert "γ² = λ + η" in formula(make("kfac"), "damping")
     assert "β₁" in formula(make("adam"), "momentum")
     assert "lowest" in formula(make("kfac"), "momentum") and "lowest" in formula(make("kfac"), "learning_rate")
     assert formula(make("heavy-ball"), "momentum") == "μ of δ = αd + μδ₀"
