@@ -64,7 +64,7 @@ def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrow
             continue
         point.watch.check()
         try:
-            steps[name] = _step(matrices.found[kind], damping)
+            steps[name] = damped_step(matrices.found[kind], damping)
         except (ArithmeticError, torch.linalg.LinAlgError) as error:  # indefinite, or no convergence
             refused[name] = str(error)
     if carried is not None:
@@ -72,7 +72,7 @@ def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrow
     return Arrows(steps, refused)
 
 
-def _step(matrix: Curvature, damping: float) -> Tensor:
+def damped_step(matrix: Curvature, damping: float) -> Tensor:
     """−(B + λI)⁻¹∇h: as the matrix itself solves it, but by conjugate gradient where its dense form takes a product for
     each of many parameters. Raises ArithmeticError."""
     point, objective = matrix.point, matrix.objective

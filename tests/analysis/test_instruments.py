@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import noise_scale
+from ngexplorer.analysis import fishers, method_steps, noise_scale
 from ngexplorer.analysis.by_layers import layer_norms
 from ngexplorer.analysis.damping_filter import filtering
 from ngexplorer.analysis.fishers import fisher_gap
@@ -128,7 +128,27 @@ def test_the_gap_between_the_fishers_is_that_of_their_dense_matrices(classifier)
     assert found.cosine == pytest.approx(float((e * f).sum() / (e.norm() * f.norm())))
     spaces = [torch.linalg.eigh(matrix)[1][:, -3:] for matrix in (f, e)]
     assert found.top.overlap == pytest.approx(overlap(*spaces).overlap, rel=1e-6)
-    assert 0 < found.step_cosine < 1
+    steps = [
+        torch.linalg.solve(m.dense() + 0.1 * decay / 0.01, point.gradient)
+        for m in (Fisher(classifier, point), EmpiricalFisher(classifier, point))
+    ]
+    assert found.step_cosine == pytest.approx(float(torch.cosine_similarity(*steps, dim=0)))
+
+
+@pytest.mark.parametrize("name", ["digits", "unseen"])
+def test_of_a_large_model_the_gap_is_estimated_and_says_so(name, request, monkeypatch):
+    objective = request.getfixturevalue(name)
+    exact = fisher_gap(objective.at(objective.initial_parameters), damping=0.1, k=3)
+    for largest in ("LARGEST_EXACT", "LARGEST_BY_PRODUCTS"):
+        monkeypatch.setattr(fishers, largest, 0)
+    monkeypatch.setattr(method_steps, "LARGEST_BY_PRODUCTS", 0)
+    point = objective.at(objective.initial_parameters)
+    found = fisher_gap(point, damping=0.1, k=3)
+    assert exact.exact and not found.exact
+    assert found.distance == pytest.approx(exact.distance, rel=0.2)
+    assert found.trace_ratio == pytest.approx(exact.trace_ratio, rel=0.2)
+    assert found.cosine == pytest.approx(exact.cosine, abs=0.1)
+    assert found.step_cosine == pytest.approx(exact.step_cosine, abs=1e-4)
 
 
 def test_with_labels_that_the_model_itself_would_give_the_two_agree(mlp):
