@@ -141,8 +141,9 @@ class Surface:
         return (float(self.xs[0]), float(self.xs[-1]), float(self.ys[0]), float(self.ys[-1]))
 
 
-_FIRST = 2.5e9
-"""Floating-point operations of a first picture: a quarter of a second, at the pace of small matrices on one core."""
+_FIRST = 9e8
+"""Floating-point operations of a first picture, in double precision: a tenth of a second at the pace of small matrices
+on one core, and no more than a quarter where that core is shared."""
 
 
 def surface(
@@ -159,7 +160,8 @@ def surface(
     its new points are evaluated. Where the first would take longer than that moment, coarser ones come before it.
     `progress` is told the share of all points that is done. Raises Cancelled.
     """
-    sizes = (*_before(sizes[0], operations(objective)), *sizes)
+    cost = operations(objective) * objective.initial_parameters.element_size() / 8
+    sizes = (*_before(sizes[0], cost), *sizes)
     origin, axes = (torch.as_tensor(a, dtype=torch.float64) for a in (plane.origin, plane.axes))
     known: Array | None = None
     for size in sizes:
