@@ -151,6 +151,16 @@ def test_of_a_large_model_the_gap_is_estimated_and_says_so(name, request, monkey
     assert found.step_cosine == pytest.approx(exact.step_cosine, abs=1e-4)
 
 
+def test_with_every_unit_vector_for_a_probe_the_estimate_is_exact(unseen, monkeypatch):
+    """Weight decay left out of both."""
+    exact = fisher_gap(unseen.at(unseen.initial_parameters), damping=0.1, k=3)
+    monkeypatch.setattr(fishers, "LARGEST_BY_PRODUCTS", 0)
+    monkeypatch.setattr(fishers, "random_signs", lambda size, *_: torch.eye(size, dtype=torch.float64))
+    found = fisher_gap(unseen.at(unseen.initial_parameters), damping=0.1, k=3)
+    assert not found.exact and found.distance == pytest.approx(exact.distance)
+    assert (found.trace_ratio, found.cosine) == pytest.approx((exact.trace_ratio, exact.cosine))
+
+
 def test_with_labels_that_the_model_itself_would_give_the_two_agree(mlp):
     """F̄ → F as the number of drawn labels grows: targets drawn from the model at θ."""
     import ngexplorer as ngx
