@@ -1,0 +1,97 @@
+"""What can be asked of a run afterwards: of an objective, a θ and a record, without a window.
+
+Functions of one point are watched by its `watch`; iterators answer coarsely first and then better, and take a cancel
+function where they go through many points.
+"""
+
+from ngexplorer.analysis.attraction import Basins, basins
+from ngexplorer.analysis.by_layers import LayerNorms, layer_norms
+from ngexplorer.analysis.cases import Misclassified, Reconstructions, misclassified, reconstructions
+from ngexplorer.analysis.cg_iterations import Iterations, conjugate_gradient
+from ngexplorer.analysis.damping import DampingPath, damping_path
+from ngexplorer.analysis.damping_filter import Filtering, filtering
+from ngexplorer.analysis.decision_regions import Decisions, decisions
+from ngexplorer.analysis.dense_matrices import Matrices, matrices
+from ngexplorer.analysis.distribution_space import Distances, distances
+from ngexplorer.analysis.filter_normalised import filter_normalised_plane
+from ngexplorer.analysis.fishers import FisherGap, fisher_gap
+from ngexplorer.analysis.kinds import Curvatures, curvatures
+from ngexplorer.analysis.kullback_leibler import Divergence, divergence
+from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
+from ngexplorer.analysis.method_steps import Arrows, arrows
+from ngexplorer.analysis.momentum_part import momentum_part
+from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
+from ngexplorer.analysis.planes import (
+    Plane,
+    Surface,
+    coordinate_plane,
+    plane_through,
+    principal_plane,
+    spanned_plane,
+    surface,
+)
+from ngexplorer.analysis.profiles import Profile, profile
+from ngexplorer.analysis.regression import Fit, regression_fit
+from ngexplorer.analysis.shifted_solutions import Shifted, shifted
+from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
+from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
+from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
+
+__all__ = [
+    "Anatomy",
+    "Arrows",
+    "Basins",
+    "Curvatures",
+    "DampingPath",
+    "Decisions",
+    "Distances",
+    "Divergence",
+    "Filtering",
+    "FisherGap",
+    "Fit",
+    "GradientNoise",
+    "Iterations",
+    "LayerNorms",
+    "Matrices",
+    "Misclassified",
+    "Overlap",
+    "Plane",
+    "Profile",
+    "Quadratic",
+    "Reconstructions",
+    "Shifted",
+    "SpectrumMeasures",
+    "Surface",
+    "anatomy",
+    "arrows",
+    "basins",
+    "conjugate_gradient",
+    "coordinate_plane",
+    "curvatures",
+    "damping_path",
+    "decisions",
+    "distances",
+    "divergence",
+    "filter_normalised_plane",
+    "filtering",
+    "fisher_gap",
+    "gradient_noise",
+    "layer_norms",
+    "matrices",
+    "misclassified",
+    "momentum_part",
+    "overlap",
+    "plane_through",
+    "principal_plane",
+    "profile",
+    "quadratic_model",
+    "reconstructions",
+    "record",
+    "regression_fit",
+    "shifted",
+    "spanned_plane",
+    "spectrum_measures",
+    "square_norm",
+    "surface",
+    "top_eigenspace",
+]

@@ -8,27 +8,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ngexplorer.analysis.planes import coordinate_plane, principal_plane, surface, window_around
+from ngexplorer.analysis import evaluation, planes
+from ngexplorer.analysis.planes import (
+    coordinate_plane,
+    plane_through,
+    principal_plane,
+    spanned_plane,
+    surface,
+    window_around,
+)
 from ngexplorer.cancellation import Cancelled, never
-from ngexplorer.objectives.assembly import assemble
-from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.objectives.landscapes import Rosenbrock
-from ngexplorer.objectives.losses import BernoulliLogits, SquaredError
-from ngexplorer.objectives.models import MLP, LandscapeModel
+from ngexplorer.objectives.reparametrizations import Scaling, reparametrized
 
 
 def drawn(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
-
-
-@pytest.fixture(scope="module")
-def moons():
-    return assemble(TwoMoons(size=40), MLP(hidden=(4,)), BernoulliLogits(), weight_decay=1e-3, seed=0)
-
-
-@pytest.fixture(scope="module")
-def valley():
-    return assemble(Rosenbrock(), LandscapeModel(), SquaredError())
 
 
 # Planes.
@@ -100,6 +95,56 @@ def test_the_coordinate_plane_is_the_parameters_themselves():
     assert not residuals.any() and all(map(math.isnan, coordinate_plane().explained))
 
 
+@given(st.integers(0, 99), st.integers(2, 30))
+def test_a_spanned_plane_holds_both_directions_and_its_first_axis_is_the_first(seed, parameters):
+    origin, first, second = drawn(3, parameters, seed=seed)
+    plane = spanned_plane(origin, first, second)
+    np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-10)
+    np.testing.assert_allclose(plane.axes[0], first / np.linalg.norm(first))
+    coordinates, residuals = plane.project(origin + np.stack([first, second]))
+    np.testing.assert_allclose(residuals, 0, atol=1e-10)
+    np.testing.assert_allclose(np.linalg.norm(coordinates, axis=1), np.linalg.norm([first, second], axis=1))
+    assert plane.unit == pytest.approx(max(np.linalg.norm(first), np.linalg.norm(second)))
+
+
+@pytest.mark.parametrize("second", [-2.0, 0.0], ids=["parallel", "zero"])
+def test_a_plane_of_one_direction_is_completed(second):
+    """As for gradient descent, whose step lies along the gradient."""
+    first = drawn(6)
+    plane = spanned_plane(np.zeros(6), first, second * first)
+    np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-10)
+    np.testing.assert_allclose(plane.project(first[None])[1], 0, atol=1e-12)
+
+
+def test_a_plane_of_a_large_model_takes_no_square_of_its_parameters():
+    """A coordinate direction is P numbers, and not a row of an identity matrix of P²: here 800 GB."""
+    size = 10**5 * 3
+    plane = spanned_plane(np.zeros(size), np.ones(size), np.ones(size))
+    np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-10)
+
+
+def test_a_plane_goes_through_three_checkpoints():
+    points = drawn(3, 9)
+    plane = plane_through(points)
+    coordinates, residuals = plane.project(points)
+    np.testing.assert_allclose(residuals, 0, atol=1e-12)
+    np.testing.assert_allclose(plane.points(coordinates), points, atol=1e-12)
+    np.testing.assert_allclose(coordinates.sum(0), 0, atol=1e-12)
+    assert sum(plane.explained) == pytest.approx(1)
+    with pytest.raises(ValueError, match="goes through 3"):
+        plane_through(points[:2])
+
+
+def test_what_any_plane_explains_is_the_variance_along_its_axes():
+    path = drawn(20, 5) * np.array([3, 2, 1, 1, 1])
+    plane = spanned_plane(drawn(5), np.eye(5)[0], np.eye(5)[1])
+    variance = path.var(0)
+    np.testing.assert_allclose(plane.explains(path), variance[:2] / variance.sum())
+    fitted = principal_plane([path])
+    np.testing.assert_allclose(fitted.explains(path), fitted.explained)
+    assert all(map(math.isnan, plane.explains(path[:1])))
+
+
 # Windows.
 
 
@@ -125,15 +170,52 @@ def test_every_grid_point_is_the_objective_there(moons):
                 assert found.values[j, i] == pytest.approx(float(moons.value(theta)), rel=1e-10)
 
 
+@pytest.mark.parametrize("name", ["classifier", "unseen", "recurrent", "valley", "saddle"])
+def test_a_surface_is_the_objective_to_rounding_whatever_the_network_and_the_path_taken(name, request):
+    objective = request.getfixturevalue(name)
+    start = objective.initial_parameters.numpy()
+    plane = spanned_plane(start, *drawn(2, len(start)))
+    found = list(surface(objective, plane, (-2, 2, -1, 1), never, (5, 9)))[-1]
+    for j, i in ((0, 0), (3, 7), (8, 8), (4, 5)):
+        theta = torch.as_tensor(plane.points(np.array([[found.xs[i], found.ys[j]]]))[0])
+        assert found.values[j, i] == pytest.approx(float(objective.value(theta)), rel=1e-10)
+
+
+def test_a_surface_in_other_coordinates_is_the_objective_too(classifier):
+    scaled = reparametrized(classifier, Scaling(torch.linspace(1, 2, classifier.parameters).double()))
+    start = scaled.initial_parameters.numpy()
+    plane = spanned_plane(start, *drawn(2, len(start)))
+    found = list(surface(scaled, plane, (-1, 1, -1, 1), never, (5,)))[-1]
+    theta = torch.as_tensor(plane.points(np.array([[found.xs[1], found.ys[3]]]))[0])
+    assert found.values[3, 1] == pytest.approx(float(scaled.value(theta)), rel=1e-10)
+
+
+def test_a_dear_surface_begins_with_fewer_points_and_ends_the_same(classifier, monkeypatch):
+    start = classifier.initial_parameters.numpy()
+    plane = spanned_plane(start, *drawn(2, len(start)))
+    cheap = list(surface(classifier, plane, (-1, 1, -1, 1), never, (17,)))
+    monkeypatch.setattr(planes, "_FIRST", 30 * evaluation.operations(classifier))
+    shares = []
+    dear = list(surface(classifier, plane, (-1, 1, -1, 1), never, (17,), shares.append))
+    assert [len(found.xs) for found in dear] == [5, 9, 17] and len(cheap) == 1
+    np.testing.assert_allclose(dear[-1].values, cheap[-1].values, rtol=1e-12)
+    assert [found.done for found in dear] == [25 / 289, 81 / 289, 1.0] and shares[-1] == 1.0
+    assert shares == sorted(shares)
+
+
 def test_finer_grids_hold_the_coarser_ones_and_evaluate_only_what_is_new(valley, monkeypatch):
     asked = []
-    value = type(valley).value
-    monkeypatch.setattr(type(valley), "value", lambda self, theta: asked.append(1) or value(self, theta))
+
+    def counted(objective, points, count, *watched):
+        asked.append(count)
+        return evaluation.losses(objective, points, count, *watched)
+
+    monkeypatch.setattr(planes, "losses", counted)
     sizes, known = (5, 9, 17), None
     window = Rosenbrock.window
     for size, found in zip(sizes, surface(valley, coordinate_plane(), window, never, sizes), strict=True):
         assert found.values.shape == (size, size) and np.isfinite(found.values).all()
-        assert found.window == pytest.approx(window) and len(asked) == size**2
+        assert found.window == pytest.approx(window) and sum(asked) == size**2
         if known is not None:
             np.testing.assert_array_equal(found.values[::2, ::2], known)
         x, y = np.meshgrid(found.xs, found.ys)
