@@ -84,7 +84,9 @@ def tags(kind: Any) -> list[str]:
 
 
 def members(kind: Any) -> list[Any]:
-    """The record types of a union (or the one that `kind` is)."""
+    """The record types of a union (or the one that `kind` is), annotated or not."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     return [m for m in (get_args(kind) or (kind,)) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
 
 

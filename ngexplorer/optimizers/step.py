@@ -32,6 +32,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     gradient_norm: Annotated[float, Meta(description="‖∇h(θ)‖")] = NAN
     angle: Annotated[float, Meta(description="Angle between δ and −∇h, degrees")] = NAN
     curvature_along_step: Annotated[float, Meta(description="δᵀBδ / ‖δ‖²")] = NAN
+    hessian_along_step: Annotated[float, Meta(description="δᵀHδ / ‖δ‖² at θ, where a probe looked")] = NAN
     lowest_eigenvalue: Annotated[float, Meta(description="λmin of B, where the solver had to find it")] = NAN
     solver_iterations: Annotated[float, Meta(description="Iterations of the linear solver; NaN for a direct one")] = NAN
     solver_residual: Annotated[float, Meta(description="‖(B + λI)d + g‖ / ‖g‖ of an iterative solver")] = NAN

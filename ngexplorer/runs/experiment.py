@@ -15,6 +15,7 @@ from ngexplorer.objectives.assembly import AnyData, AnyModel, assemble, check
 from ngexplorer.objectives.losses import AnyLoss
 from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.files import replacing
+from ngexplorer.runs.probes import Probes
 from ngexplorer.runs.race import Race, Run
 from ngexplorer.settings import SettingError, convert
 
@@ -48,6 +49,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dtype: Annotated[Literal["float32", "float64"], Meta(title="Precision", description="Type of every number")] = (
         "float64"
     )
+    probes: Probes = Probes()
     runs: Annotated[tuple[Contender, ...], Meta(max_length=64)] = ()
 
     def labels(self) -> list[str]:
@@ -86,7 +88,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         self.check()
         objective = self.objective()
         runs = [
-            Run(objective, run.optimizer, label=label, seed=self.seed, steps=self.steps)
+            Run(objective, run.optimizer, label=label, seed=self.seed, steps=self.steps, probes=self.probes)
             for run, label in zip(self.runs, self.labels(), strict=True)
             if run.enabled
         ]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
+from ngexplorer.runs.schedule import AnySchedule, Every, Never, WithinShare
 from ngexplorer.runs.spectrum import Spectrum
 
 LARGEST_EXACT = 2500
@@ -81,17 +84,36 @@ def _by_layers(dense: Tensor, objective: Objective) -> tuple[Any, ...]:
     return tuple(torch.linalg.eigvalsh(block).double().cpu().numpy() for block in blocks)
 
 
-class SpectrumProbe:
-    """Spectra of the matrix each second-order run uses, of the Hessian beside it and of those that are `watched`, for
-    at most `share` of the race's compute.
+class Probes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When each probe looks. Their time is not the runs', and none changes a result of a run."""
 
-    They are taken in rounds, one spectrum a run and all at the same step where turns are fair by steps, so that they
-    can be compared. The first round comes with the first step, each later one once the budget allows for it. The
-    matrix at a point is the one its step was solved with, so only what is missing is built.
+    validation: Annotated[
+        AnySchedule, Meta(description="Validation loss and metric; where none is due they are NaN")
+    ] = Every()
+    hessian_along_step: Annotated[AnySchedule, Meta(description="δᵀHδ / ‖δ‖², for one product with the Hessian")] = (
+        Never()
+    )
+    spectra: Annotated[WithinShare | AnySchedule, Meta(description="Eigenvalues of the matrices")] = WithinShare()
+
+
+def hessian_along(point: Point, delta: Tensor) -> float:
+    """δᵀHδ / ‖δ‖² at a point, as its cases see it; NaN for no step. Raises ValueError where there is no Hessian."""
+    square = delta.dot(delta)
+    return float(delta.dot(Hessian(point.objective, point) @ delta) / square)
+
+
+class SpectrumProbe:
+    """Spectra of the matrix each second-order run uses, of the Hessian beside it and of those that are `watched`, on a
+    schedule: by default for at most `share` of the race's compute.
+
+    Within a share they are taken in rounds, one spectrum a run and all at the same step where turns are fair by steps,
+    so that they can be compared. The first round comes with the first step, each later one once the budget allows for
+    it. The matrix at a point is the one its step was solved with, so only what is missing is built.
     """
 
-    def __init__(self, share: float = 0.2) -> None:
-        self.share = share
+    def __init__(self, schedule: WithinShare | AnySchedule) -> None:
+        self.schedule = schedule
+        self.share = schedule.share if isinstance(schedule, WithinShare) else 0.0
         self.watched: frozenset[str] = frozenset()
         """Names of matrices that someone looks at; replaced as a whole, from any thread."""
         self.seconds = 0.0
@@ -117,6 +139,8 @@ class SpectrumProbe:
     def due(self, run: int, step: int, seconds: float) -> bool:
         """Whether that run's spectrum is to be taken at the step it just left, which took so many seconds."""
         self.compute += seconds
+        if not isinstance(self.schedule, WithinShare):
+            return run in self._racing and self.schedule.due(step)
         if self._racing <= self._served and self.seconds + self._cost <= self.share * self.compute:
             # From the first step that no run has left yet, so that all can be looked at there.
             self._from = step if step > self._furthest else self._furthest + 1

@@ -8,13 +8,15 @@ import traceback
 from time import perf_counter
 from typing import Any, Literal
 
+import msgspec
 import torch
 
 from ngexplorer.cancellation import Cancel, Cancelled, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
-from ngexplorer.runs.probes import SpectrumProbe, evaluate
+from ngexplorer.runs.probes import Probes, SpectrumProbe, evaluate, hessian_along
+from ngexplorer.runs.schedule import Never
 
 State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
 
@@ -25,8 +27,18 @@ _SHARED_OUT = 1e9
 class Run:
     """One optimizer on the objective: its stepper, its history, and how it stands."""
 
-    def __init__(self, objective: Objective, optimizer: Optimizer, *, label: str, seed: int, steps: int) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Optimizer,
+        *,
+        label: str,
+        seed: int,
+        steps: int,
+        probes: Probes = Probes(),  # noqa: B008  a frozen record
+    ) -> None:
         self.objective = objective
+        self.probes = probes
         self.label = label
         self.steps = steps
         self.state: State = "ready"
@@ -99,6 +111,7 @@ class Run:
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
             point = stepper.result
+            step = self._probed(step, looked, stepper)
             # The step's own loss, read already, where it looked at what counts.
             self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
@@ -125,8 +138,22 @@ class Run:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
+    def _probed(self, step: Step, left: Point, stepper: Stepper) -> Step:
+        """The record with what the probes add to it, at the point that the step left. What fails is an event."""
+        delta = stepper.point.theta - left.theta
+        if not self.probes.hessian_along_step.due(self.step + 1) or not bool(delta.any()):
+            return step
+        try:
+            return msgspec.structs.replace(step, hessian_along_step=hessian_along(left, delta))
+        except Exception as error:
+            at = self.step + 1
+            message = f"no curvature of the Hessian along step {at}: {type(error).__name__}: {error}"
+            self.history.events.append(Event(at, "probe", message, traceback.format_exc()))
+            return step
+
     def _write(self, loss: float, step: Step | None, point: Point) -> None:
-        validation_loss, metric = evaluate(self.objective, point)
+        due = self.probes.validation.due(len(self.history))
+        validation_loss, metric = evaluate(self.objective, point) if due else (math.nan, math.nan)
         leading = {
             "step": float(len(self.history)),
             "seconds": self.seconds,
@@ -158,7 +185,7 @@ class Race:
     def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps", spectra: bool = True) -> None:
         self.runs = runs
         self.turns = turns
-        self.spectra = SpectrumProbe() if spectra else None
+        self.spectra = SpectrumProbe(runs[0].probes.spectra) if spectra and runs else None
         if self.spectra is not None:
             for number, run in enumerate(runs):
                 self.spectra.enter(number, run.optimizer, run.objective)
@@ -213,15 +240,17 @@ def run(
     steps: int = 100,
     seed: int = 0,
     cancel: Cancel = never,
+    *,
+    probes: Probes = Probes(spectra=Never()),  # noqa: B008  a frozen record
 ) -> History:
-    """Run one optimizer headless: the loop that the window's racer runs.
+    """Run one optimizer headless: the loop that the window's racer runs. `probes` look beside it.
 
     Returns the history; how it ended stands in `history.events` (nothing there: all steps were taken). `seed` is
     recorded and seeds what the optimizer samples; the start is the objective's own. Raises the exception that ended
     the run, if one did; a run that diverges returns what it has.
     """
-    one = Run(objective, optimizer, label=optimizer.name, seed=seed, steps=steps)
-    race = Race([one], spectra=False)
+    one = Run(objective, optimizer, label=optimizer.name, seed=seed, steps=steps, probes=probes)
+    race = Race([one])
     race.begin()
     while race.advance(cancel) is not None:
         pass

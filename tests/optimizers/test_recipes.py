@@ -69,7 +69,7 @@ def refused(name, problem):
 
 def absent(optimizer, step, first):
     """The columns that must be NaN, and those that may be."""
-    must, may = set(), {"reduction_ratio", "lowest_eigenvalue"}  # ρ is not said within rounding
+    must, may = {"hessian_along_step"}, {"reduction_ratio", "lowest_eigenvalue"}  # ρ is not said within rounding
     if not optimizer.second_order:
         must |= {"solver_iterations", "solver_residual", "lowest_eigenvalue", "damping", "predicted_change_damped"}
         if not isinstance(optimizer.curvature, parts.LimitedMemory):
