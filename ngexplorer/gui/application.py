@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.preferences import Preferences, usual_path
 from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs.experiment import Experiment
@@ -40,9 +41,10 @@ def explore(path: Path) -> int:
     experiment = experiments.read(path)
     experiment.check()
     application = prepare()
-    session = Session(experiment, themes.system_theme())
-    application.styleHints().colorSchemeChanged.connect(lambda _: session.set_theme(themes.system_theme()))
-    window = MainWindow(session)
+    preferences = Preferences(usual_path())
+    session = Session(experiment, themes.chosen(preferences.appearance))
+    window = MainWindow(session, preferences, path)
+    application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
     session.open()

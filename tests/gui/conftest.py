@@ -291,6 +291,7 @@ class Person:
 
 
 def close(window):
+    window.document.forget_changes()  # else it would ask
     window.close()
     application._take_down(window)
 
