@@ -130,6 +130,7 @@ class Actions:
     def __getitem__(self, key: str) -> QAction:
         return self._found[key]
 
+    @property
     def keys(self) -> list[str]:
         """The keys of all actions."""
         return list(self._found)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
@@ -28,11 +28,31 @@ _SWITCH_INTERVAL = 1e-4
 def prepare() -> QApplication:
     """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application = QApplication.instance() or _started()
     assert isinstance(application, QApplication)
     application.setApplicationName("ngexplorer")
     application.setApplicationDisplayName("NG Explorer")
     themes.load_fonts()
+    return application
+
+
+def _started() -> QApplication:
+    """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
+    said: list[str] = []
+
+    def hear(kind: QtMsgType, _: object, text: str) -> None:
+        said.append(" ".join(text.split()))
+        if kind == QtMsgType.QtFatalMsg:
+            reason = said[0].removeprefix("qt.qpa.plugin: ")
+            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
+            sys.stderr.flush()
+            os._exit(2)
+
+    before = qInstallMessageHandler(hear)
+    application = QApplication(sys.argv[:1])
+    qInstallMessageHandler(before)
+    for text in said:
+        sys.stderr.write(f"{text}\n")
     return application
 
 

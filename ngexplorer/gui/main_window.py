@@ -14,7 +14,6 @@ from PySide6.QtGui import (
     QDropEvent,
     QGuiApplication,
     QKeyEvent,
-    QMouseEvent,
     QResizeEvent,
     QShowEvent,
 )
@@ -68,6 +67,9 @@ _USUAL, _LEAST = QSize(1600, 1000), QSize(1024, 640)
 _AROUND = QSize(16, 48)
 """Pixels: the window's size where the screen has room for it, the least, and what its frame and title bar take."""
 
+_SETUP_WIDTH = 304
+"""Pixels: with less the names of the set-up cannot be read."""
+
 _PRESSED = (QAbstractButton, QComboBox)
 
 
@@ -88,6 +90,7 @@ class MainWindow(QMainWindow):
         self.setFocus()
 
         self.setup = SetupPanel(session)
+        self.setup.setMinimumWidth(_SETUP_WIDTH)
         self.trajectory = TrajectoryView(session)
         self.curves = CurvesView(session)
         self.spectrum = SpectrumView(session)
@@ -245,9 +248,9 @@ class MainWindow(QMainWindow):
             self.actions_.take(f"panel-{panel.objectName()}", action, "Panel", "Open or close this panel")
 
     def _list_recent(self) -> None:
-        self.recent.clear()
-        for key in [key for key in self.actions_.keys() if key.startswith("recent-")]:
+        for key in [key for key in self.actions_.keys if key.startswith("recent-")]:
             self.actions_.drop(key)
+        self.recent.clear()
         for path in self.preferences.recent:
             action = self.recent.addAction(path.name)
             action.triggered.connect(lambda _=False, path=path: self.open_experiment(path))
@@ -398,7 +401,12 @@ class MainWindow(QMainWindow):
         if pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
             event.accept()
             return True
-        return super().event(event)
+        done = super().event(event)
+        if event.type() == QEvent.Type.MouseButtonRelease:
+            self.arrangement.released()
+        elif event.type() == QEvent.Type.LayoutRequest and self.isVisible():
+            self.arrangement.share()
+        return done
 
     def stop(self) -> None:
         """Stop the race, and say so where that has to wait for the step in progress."""
@@ -408,10 +416,6 @@ class MainWindow(QMainWindow):
     def _explain_stop(self) -> None:
         if self.session.racer.stopping:
             self.state_label.setText("stopping after this step…")
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        self.arrangement.released()
 
     def find_action(self) -> None:
         """Open the command palette."""

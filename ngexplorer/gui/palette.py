@@ -45,8 +45,8 @@ def score(typed: str, name: str) -> float | None:
 
 
 class Palette(QDialog):
-    """A line to type in and the actions that fit, the best one chosen; Enter carries it out. What is out of use is grey,
-    says why, and cannot be carried out."""
+    """A line to type in and the actions that fit, the best one chosen; Enter carries it out. What is out of use is
+    grey and says why."""
 
     def __init__(self, actions: Actions, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Dialog | Qt.WindowType.FramelessWindowHint)

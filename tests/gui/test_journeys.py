@@ -289,9 +289,10 @@ def test_the_title_is_that_of_other_data_until_those_it_was_opened_with_come_bac
     person = sit_at(two_moons())
     data = person.field("Data").editor.choice
     person.chooses(data, "Rosenbrock")
-    assert person.window.title.text() == "Rosenbrock" == person.session.experiment.title
+    assert person.window.title.text() == "Rosenbrock •", "a change that is not saved"
+    assert person.session.experiment.title == "Rosenbrock"
     person.chooses(data, "Two moons")
-    assert person.window.title.text() == "A test"
+    assert person.session.experiment.title == "A test"
     person.rests()
 
 
@@ -657,7 +658,7 @@ def test_a_dialog_that_is_cancelled_does_nothing(finished, two_moons, monkeypatc
     person = finished(two_moons(steps=2))
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, lambda *_, **__: ("", ""))
-    for ask in (person.window.export_csv, person.window.save_file, person.window.open_file):
+    for ask in (person.window.export_csv, person.window.document.save, person.window.open_file):
         ask()
     assert not person.notices and person.session.generation == 1
 
@@ -682,11 +683,11 @@ def test_a_set_up_is_saved_and_opened_again(sit_at, two_moons, tmp_path, monkeyp
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
     saved = person.session.experiment
-    person.window.save_file()
-    assert experiments.read(path) == saved
+    person.presses(Qt.Key.Key_S, CONTROL)
+    assert experiments.read(path) == saved and person.window.document.path == path
     person.session.open_experiment(two_moons("adam"))
     person.sees("ready")
-    person.window.open_file()
+    person.presses(Qt.Key.Key_O, CONTROL)
     person.until(lambda: person.session.generation >= 3)
     assert person.session.experiment == saved
     assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
