@@ -43,7 +43,7 @@ def _started() -> QApplication:
     def hear(kind: QtMsgType, _: object, text: str) -> None:
         said.append(" ".join(text.split()))
         if kind == QtMsgType.QtFatalMsg:
-            reason = said[0].removeprefix("qt.qpa.plugin: ")
+            reason = "; ".join(one.removeprefix("qt.qpa.plugin: ").rstrip(".") for one in said[:-1] or said)
             sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
             sys.stderr.flush()
             os._exit(2)

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice, Entry, RecordForm, caption, titles
+from ngexplorer.gui.panels.preview import Preview
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
 from ngexplorer.objectives.losses import AnyLoss
@@ -67,6 +68,7 @@ class SetupPanel(QFrame):
         self.device.setToolTip("Where it is computed")
         self.form.add_row("Device", self.device)
 
+        self.preview = Preview(session)
         self.hint = QLabel("The set-up has changed. Reset (Ctrl+R) starts a race with it.")
         self.hint.setObjectName("hint")
         self.hint.setWordWrap(True)
@@ -86,6 +88,7 @@ class SetupPanel(QFrame):
         column.setContentsMargins(12, 4, 8, 4)
         column.setSpacing(themes.GRID)
         column.addWidget(self.hint)
+        column.addWidget(self.preview)
         column.addWidget(self.form)
         column.addSpacing(themes.GRID)
         column.addWidget(caption("Optimizers"))
@@ -422,7 +425,7 @@ def _quiet(name: str, help_text: str, theme: themes.Theme) -> QToolButton:
     return button
 
 
-_FAMILIES = ("Gradients alone", "Newton and Gauss-Newton", "Natural gradient", "Kronecker-factored")
+_FAMILIES = ("Gradients alone", "Hessian and Gauss-Newton", "Fisher matrices", "Kronecker factors")
 
 
 def _family(optimizer: Optimizer) -> str:
