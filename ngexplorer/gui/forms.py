@@ -284,19 +284,26 @@ class RecordForm(QWidget):
         field = Field(editor)
         self._fields[name] = field
         self._setters[name] = setter
-        self.add_row(title, field)
+        self.add_row(title, field, editor.fold if isinstance(editor, PartForm) else None)
         if isinstance(editor, PartForm):
             self._layout.addRow(editor.settings)
 
-    def add_row(self, title: str, widget: QWidget) -> None:
-        """Put a labelled widget below."""
+    def add_row(self, title: str, widget: QWidget, beside: QWidget | None = None) -> None:
+        """Put a labelled widget below, another one beside the label."""
         label = QLabel(title)
         label.setObjectName("muted")
         label.setToolTip(widget.toolTip())
-        label.setFixedWidth(_LABEL_WIDTH)
         label.setContentsMargins(0, 5, 0, 0)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._layout.addRow(label, widget)
+        named = QWidget()
+        named.setFixedWidth(_LABEL_WIDTH)
+        row = QHBoxLayout(named)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(label, 1)
+        if beside is not None:
+            row.addWidget(beside, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout.addRow(named, widget)
 
     def _editor(self, kind: Any, path: str) -> tuple[QWidget, Callable[[Any], None]]:
         if get_origin(kind) is Literal:
@@ -344,17 +351,15 @@ class PartForm(QWidget):
         self.choice.picked.connect(self._picked)
         self._unfolded = unfolded
         self.fold = QToolButton()
-        """Shows the settings, or puts them away."""
+        """Shows the settings, or puts them away; whoever lays out this form puts it beside the label."""
         self.fold.setObjectName("quiet")
         self.fold.setArrowType(Qt.ArrowType.RightArrow)
         self.fold.setCheckable(True)
         self.fold.hide()
         self.fold.clicked.connect(self._fold)
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.choice, 1)
-        layout.addWidget(self.fold)
+        layout.addWidget(self.choice)
         self.setFocusProxy(self.choice)
         self.settings = QWidget()
         """Where the chosen record's settings are; whoever lays out this form gives it a row of its own."""

@@ -85,7 +85,11 @@ class Palette(QDialog):
 
     def _search(self, typed: str) -> None:
         scored = [(score(typed, name), name, action) for name, action in self._actions]
-        fitting = [(points, name, action) for points, name, action in scored if points is not None]
+        fitting = [
+            (points - (0 if action.isEnabled() else 2), name, action)
+            for points, name, action in scored
+            if points is not None
+        ]
         if typed.strip():
             fitting.sort(key=lambda one: -one[0])
         self._shown = [action for _, _, action in fitting]
@@ -134,7 +138,7 @@ def _row(name: str, action: QAction) -> QWidget:
     layout = QHBoxLayout(row)
     layout.setContentsMargins(themes.GRID, 0, themes.GRID, 0)
     label = QLabel(name + ("  ✓" if action.isChecked() else ""))
-    label.setEnabled(action.isEnabled())
+    label.setObjectName("" if action.isEnabled() else "muted")
     layout.addWidget(label)
     why_not = Elided(action.property("why_not") or "")
     why_not.setObjectName("muted")

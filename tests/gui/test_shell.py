@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSlider, QComboBox, QLineEdit, QMessageBox
 
@@ -72,7 +72,7 @@ def test_the_palette_says_why_an_action_is_out_of_use_and_does_not_carry_it_out(
 def test_the_palette_adds_an_optimizer_with_the_keyboard_alone(sit_at, two_moons):
     person = sit_at(two_moons("adam"))
     found = palette(person)
-    QTest.keyClicks(found.line, "add optimizer kfac"[:-4] + "k-fac")
+    QTest.keyClicks(found.line, "add optimizer k-fac")
     assert found.names()[0] == "Add optimizer: K-FAC"
     QTest.keyClick(found.line, Key.Key_Down)
     QTest.keyClick(found.line, Key.Key_Up)
@@ -143,8 +143,11 @@ def drop(person, *paths):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     buttons = Qt.MouseButton.LeftButton
-    event = QDropEvent(QPointF(50, 50), Qt.DropAction.CopyAction, data, buttons, Qt.KeyboardModifier.NoModifier)
-    QCoreApplication.sendEvent(person.window, event)
+    how = (Qt.DropAction.CopyAction, data, buttons, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(QPoint(50, 50), *how)
+    QCoreApplication.sendEvent(person.window, enter)
+    assert enter.isAccepted()
+    QCoreApplication.sendEvent(person.window, QDropEvent(QPointF(50, 50), *how))
 
 
 def test_a_dropped_experiment_is_opened_and_is_first_among_the_recent_ones(sit_at, two_moons, tmp_path):
@@ -246,7 +249,7 @@ def reopened(qapp, two_moons, tmp_path):
 
 def test_what_was_arranged_is_found_again(reopened):
     first = reopened()
-    first.resize(1200, 760)
+    first.resize(1024, 700)  # off-screen Qt has room for no more
     first.actions_["row"].trigger()
     first.arrangement.plots.panels[2].close_button.click()
     first.choose_appearance("light")
@@ -292,10 +295,12 @@ def test_reset_layout_brings_every_panel_back(sit_at, two_moons):
     panels[2].setFloating(True)
     person.window.actions_["tabs"].trigger()
     QCoreApplication.processEvents()
+    person.window.activateWindow()
+    person.until(person.window.isActiveWindow)
     person.presses(Key.Key_0, CONTROL | Qt.KeyboardModifier.AltModifier)
     for _ in range(3):
         QCoreApplication.processEvents()
-    assert all(panel.isVisible() and not panel.isFloating() for panel in panels)
+    assert [(panel.isVisible(), panel.isFloating()) for panel in panels] == [(True, False)] * 5
     for panel, rect in zip(panels, before, strict=True):
         assert (panel.geometry().topLeft() - rect.topLeft()).manhattanLength() <= 24, panel.objectName()
 
