@@ -2,13 +2,15 @@
 
 import csv
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.lines import clipped
 from ngexplorer.gui.session import Notice
 from ngexplorer.optimizers import make
 from ngexplorer.runs import experiment as experiments
@@ -759,3 +761,27 @@ def test_a_race_whose_every_run_fails_at_the_start_has_nothing_left_to_compute(s
     person = sit_at(two_moons("newton"))
     assert person.words == ["failed"] and person.strips
     assert person.window.trajectory.settled
+
+
+@pytest.mark.parametrize("height", [1e-90, 1.0, 1e308])
+def test_a_loss_beyond_all_bounds_is_drawn_without_overflow(height):
+    losses = np.array([24.0, 1e20, 1e226, 1.7e308])
+    with np.errstate(all="raise"):
+        pieces = clipped(np.arange(4.0), losses, QRectF(0.0, 0.0, 10.0, height))
+    assert all(np.isfinite(x).all() and np.isfinite(y).all() for x, y in pieces)
+
+
+def test_a_reset_is_answered_after_a_race_in_which_one_run_diverged(sit_at, valley):
+    person = sit_at(valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton", steps=12))
+    for generation in (2, 3, 4):
+        person.presses(SPACE)
+        person.sees("finished")
+        assert max(person.session.runs[0].history["loss"]) > 1e100
+        person.draws_all()
+        person.clicks(person.window.curves.log)
+        person.window.settle()
+        person.window.grab()
+        person.presses(Qt.Key.Key_R, CONTROL)
+        person.until(lambda generation=generation: person.session.generation == generation)
+        person.sees("ready")
+    assert all("diverged at step" in notice.message for notice in person.notices), person.notices

@@ -1,4 +1,4 @@
-"""The shell: actions and their palette, panels that move, files, undo, appearance, presenter mode, and who cannot see."""
+"""The shell: actions and their palette, panels that move, files, undo, appearance, presenter mode, keys and names."""
 
 import subprocess
 import sys
@@ -121,6 +121,16 @@ def test_a_new_change_forgets_what_was_taken_back_and_another_experiment_all(sit
     person.session.open_experiment(two_moons("newton"))
     assert not person.window.actions_["undo"].isEnabled()
     person.until(lambda: person.session.generation >= 2)
+    person.rests()
+
+
+def test_in_an_editor_the_typing_is_taken_back_first(sit_at, two_moons):
+    person = sit_at(two_moons("adam"))
+    editor = person.field("Weight decay").editor
+    person.types(editor, "0.5")
+    person.types(editor, "0.25", enter=False)
+    person.presses(Key.Key_Z, CONTROL)
+    assert person.session.experiment.weight_decay == 0.5 and editor.text() != "0.25"
     person.rests()
 
 
@@ -355,7 +365,21 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
         assert (panel.geometry().topLeft() - rect.topLeft()).manhattanLength() <= 24, panel.objectName()
 
 
-# Reports, and the keyboard.
+# The data, reports, and the keyboard.
+
+
+def test_a_small_picture_shows_the_data_and_says_how_many_there_are(sit_at, two_moons, valley):
+    person = sit_at(two_moons(size=40))
+    preview = person.window.setup.preview
+    assert preview.words.text() == "32 cases, 8 more to validate · 2 inputs · 2 classes"
+    picture = preview.picture.grab().toImage()
+    seen = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
+    for colour in themes.PALETTE[:2]:
+        assert themes.line_colour(colour, themes.DARK).name() in seen, "a colour for each class"
+    person.session.open_experiment(valley())
+    person.until(lambda: person.session.generation == 2)
+    assert not preview.isVisible()
+    person.rests()
 
 
 def test_the_report_holds_versions_machine_screens_and_set_up(sit_at, two_moons):

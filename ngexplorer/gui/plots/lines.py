@@ -118,9 +118,11 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     if window.isEmpty():
         return [(x, y)]
     middle = np.array([window.center().x(), window.center().y()])
-    half = 0.5 * _AROUND * np.array([window.width(), window.height()])
-    # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough.
-    points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
+    # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough;
+    # a loss of 1e226 over a window of 1e-90 is beyond all numbers before it is.
+    with np.errstate(over="ignore"):
+        half = 0.5 * _AROUND * np.array([window.width(), window.height()])
+        points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
     distance = np.abs(points).max(1, keepdims=True)
     if (distance <= 1).all():
         return [(x, y)]
@@ -144,7 +146,7 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
 
 
 def _points(dots: Array | None) -> list[QPointF]:
-    return [QPointF(x, y) for x, y in dots if np.isfinite(x + y)] if dots is not None else []
+    return [QPointF(x, y) for x, y in dots if np.isfinite(x) and np.isfinite(y)] if dots is not None else []
 
 
 def bounds(lines: list[Line]) -> QRectF:
