@@ -48,6 +48,7 @@ class Panel(QDockWidget):
         self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
         self.close_button = QToolButton()
         self.close_button.setObjectName("quiet")
+        self.close_button.setIconSize(QSize(12, 12))
         self.close_button.setToolTip("Close this panel; the View menu opens it again")
         self.close_button.setAccessibleName(f"Close {title}")
         self.close_button.clicked.connect(self.close)
@@ -55,8 +56,8 @@ class Panel(QDockWidget):
         bar.setObjectName("head")
         bar.setToolTip("Drag to move this panel, double-click to detach it")
         row = QHBoxLayout(bar)
-        row.setContentsMargins(12, 6, 6, 2)
-        row.setSpacing(themes.GRID // 2)
+        row.setContentsMargins(12, 6, 2, 2)
+        row.setSpacing(0)
         if head is None:
             label = QLabel(title)
             label.setObjectName("title")

@@ -45,9 +45,10 @@ class Presenter:
         """Show the plot that has the keyboard or the pointer, else the first one."""
         window, arrangement = self._window, self._window.arrangement
         focused = window.focusWidget()
-        for i, view in enumerate(window.views):
-            if view.underMouse() or (focused is not None and arrangement.plots.panels[i].isAncestorOf(focused)):
-                self._shown = i
+        panels = arrangement.plots.panels
+        keyboard = [i for i, panel in enumerate(panels) if focused is not None and panel.isAncestorOf(focused)]
+        pointer = [i for i, view in enumerate(window.views) if view.underMouse()]
+        self._shown = [*keyboard, *pointer, 0][0]
         self._before = (window.saveState(VERSION), arrangement.plots.saveState(VERSION))
         for panel in (arrangement.setup, arrangement.runs):
             panel.hide()

@@ -345,6 +345,7 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     window = person.window
     before = [panel.geometry() for panel in window.arrangement.panels]
     usual = window.trajectory.subtitle.fontMetrics().height()
+    window.trajectory.frame.setFocus()
     person.presses(Key.Key_F5)
     QCoreApplication.processEvents()
     assert [panel.isVisible() for panel in window.arrangement.panels] == [False, True, False, False, False]

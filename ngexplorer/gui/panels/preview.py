@@ -89,8 +89,9 @@ class _Picture(QWidget):
         gap, side = 4, _HEIGHT // 2 - 2
         across = side * width / height
         columns = int((self.width() + gap) // (across + gap))
-        low, high = self._inputs.min(), self._inputs.max()
-        pixels = (255 * (self._inputs - low) / max(high - low, 1e-12)).astype(np.uint8)
+        # A few pixels that are seldom inked are far out once the inputs are standardized.
+        low, high = np.percentile(self._inputs, (2, 98))
+        pixels = (255 * np.clip((self._inputs - low) / max(high - low, 1e-12), 0, 1)).astype(np.uint8)
         for i, case in enumerate(pixels[: 2 * columns]):
             picture = QImage(case.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
             row, column = divmod(i, columns)
