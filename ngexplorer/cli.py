@@ -151,7 +151,10 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from ngexplorer.gui.application import explore
+    try:
+        from ngexplorer.gui.application import explore
+    except ImportError as error:  # Qt without the system's libraries
+        raise OSError(f"the window cannot be opened: {error}") from None
 
     return explore(find_experiment(options.experiment))
 

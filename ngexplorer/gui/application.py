@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.preferences import Preferences, usual_path
 from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs.experiment import Experiment
@@ -27,11 +28,31 @@ _SWITCH_INTERVAL = 1e-4
 def prepare() -> QApplication:
     """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application = QApplication.instance() or _started()
     assert isinstance(application, QApplication)
     application.setApplicationName("ngexplorer")
     application.setApplicationDisplayName("NG Explorer")
     themes.load_fonts()
+    return application
+
+
+def _started() -> QApplication:
+    """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
+    said: list[str] = []
+
+    def hear(kind: QtMsgType, _: object, text: str) -> None:
+        said.append(" ".join(text.split()))
+        if kind == QtMsgType.QtFatalMsg:
+            reason = "; ".join(one.removeprefix("qt.qpa.plugin: ").rstrip(".") for one in said[:-1] or said)
+            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
+            sys.stderr.flush()
+            os._exit(2)
+
+    before = qInstallMessageHandler(hear)
+    application = QApplication(sys.argv[:1])
+    qInstallMessageHandler(before)
+    for text in said:
+        sys.stderr.write(f"{text}\n")
     return application
 
 
@@ -40,9 +61,10 @@ def explore(path: Path) -> int:
     experiment = experiments.read(path)
     experiment.check()
     application = prepare()
-    session = Session(experiment, themes.system_theme())
-    application.styleHints().colorSchemeChanged.connect(lambda _: session.set_theme(themes.system_theme()))
-    window = MainWindow(session)
+    preferences = Preferences(usual_path())
+    session = Session(experiment, themes.chosen(preferences.appearance))
+    window = MainWindow(session, preferences, path)
+    application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
     session.open()

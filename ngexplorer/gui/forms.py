@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QKeySequence, QMouseEvent, QStandardItemModel
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QKeySequence, QMouseEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolButton,
     QToolTip,
     QVBoxLayout,
     QWidget,
@@ -29,6 +31,9 @@ from ngexplorer.settings import members
 _LABEL_WIDTH = 88
 _VISIBLE = 14
 """At most so many items of a list are seen at once; it scrolls to the others."""
+
+_HEADING = object()
+"""What stands for a heading among the values of a choice."""
 
 _CLICKS = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease, QEvent.Type.MouseButtonDblClick)
 
@@ -50,11 +55,25 @@ class Choice(QComboBox):
 
     picked = Signal(object)
 
-    def __init__(self, options: list[tuple[Any, str]], helps: list[str] | None = None) -> None:
+    def __init__(
+        self, options: list[tuple[Any, str]], helps: list[str] | None = None, groups: list[str] | None = None
+    ) -> None:
         super().__init__()
-        self._values = [value for value, _ in options]
         self._helps = helps or [""] * len(options)
-        self.addItems([title for _, title in options])
+        self._values: list[Any] = []
+        self._places: list[int] = []
+        """The row of each option; a heading has one too where there are several groups."""
+        groups = groups or [""] * len(options)
+        for i, ((value, title), group) in enumerate(zip(options, groups, strict=True)):
+            if len(set(groups)) > 1 and group not in groups[:i]:
+                self._values.append(_HEADING)
+                self.addItem(group)
+                self.setItemData(self.count() - 1, theme.caption_font(), Qt.ItemDataRole.FontRole)
+                self._item(self.count() - 1).setEnabled(False)
+            self._places.append(self.count())
+            self._values.append(value)
+            self.addItem(title)
+        self.setCurrentIndex(self._places[0])
         # Not by a click: the space bar is the race's again once something has been chosen.
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -120,12 +139,15 @@ class Choice(QComboBox):
 
     def refuse(self, reasons: list[str | None]) -> None:
         """Grey out the items that have a reason, which becomes their tool tip in place of what they are."""
-        model = self.model()
-        assert isinstance(model, QStandardItemModel)
-        for i, (reason, help_text) in enumerate(zip(reasons, self._helps, strict=True)):
-            item = model.item(i)
+        for place, reason, help_text in zip(self._places, reasons, self._helps, strict=True):
+            item = self._item(place)
             item.setEnabled(reason is None)
             item.setToolTip(reason or help_text)
+
+    def _item(self, row: int) -> QStandardItem:
+        model = self.model()
+        assert isinstance(model, QStandardItemModel)
+        return model.item(row)
 
 
 class Entry(QLineEdit):
@@ -147,6 +169,9 @@ class Entry(QLineEdit):
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             if event.key() == Qt.Key.Key_Escape and self.isModified():
                 event.accept()
+                return True
+            if event.matches(QKeySequence.StandardKey.Undo) and self.isModified() and self.isUndoAvailable():
+                event.accept()  # what is being typed is taken back first
                 return True
             if self._is_the_window_s(event):
                 self.editingFinished.emit()  # what has been typed counts for what is asked for
@@ -202,11 +227,18 @@ class RecordForm(QWidget):
     changed = Signal(str, object)
 
     def __init__(
-        self, kind: type[msgspec.Struct], path: str, *, refusal: Refusal | None = None, skip: tuple[str, ...] = ()
+        self,
+        kind: type[msgspec.Struct],
+        path: str,
+        *,
+        refusal: Refusal | None = None,
+        skip: tuple[str, ...] = (),
+        unfolded: set[str] | None = None,
     ) -> None:
         super().__init__()
         self.path = path
         self._refusal = refusal or (lambda path, option: None)
+        self._unfolded = unfolded
         self._setters: dict[str, Callable[[Any], None]] = {}
         self._fields: dict[str, Field] = {}
         self._layout = QFormLayout(self)
@@ -237,7 +269,7 @@ class RecordForm(QWidget):
         for name, field in self._fields.items():
             full = f"{self.path}.{name}" if self.path else name
             mine = {p: why for p, why in faults.items() if p == full or p.startswith((full + ".", full + "["))}
-            inner = field.editor.mark(mine) if isinstance(field.editor, PartForm) else set()
+            inner = field.editor.mark(mine) if isinstance(field.editor, PartForm | RecordForm) else set()
             field.mark(next((why for path, why in mine.items() if path not in inner), ""))
             found |= mine.keys()
         return found
@@ -245,6 +277,9 @@ class RecordForm(QWidget):
     def _add(self, name: str, declared: Any) -> None:
         full = f"{self.path}.{name}" if self.path else name
         kind, title, description = _unwrapped(name, declared)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and not kind.__struct_config__.tag:
+            self._add_group(name, title, RecordForm(kind, full, refusal=self._refusal, unfolded=self._unfolded))
+            return
         editor, setter = self._editor(kind, full)
         if description:
             editor.setToolTip(description)
@@ -252,19 +287,34 @@ class RecordForm(QWidget):
         field = Field(editor)
         self._fields[name] = field
         self._setters[name] = setter
-        self.add_row(title, field)
+        self.add_row(title, field, editor.fold if isinstance(editor, PartForm) else None)
         if isinstance(editor, PartForm):
             self._layout.addRow(editor.settings)
 
-    def add_row(self, title: str, widget: QWidget) -> None:
-        """Put a labelled widget below."""
+    def _add_group(self, name: str, title: str, form: RecordForm) -> None:
+        """Put a record's own rows below, under its name."""
+        form.changed.connect(self.changed)
+        self._fields[name] = Field(form)
+        self._setters[name] = form.show_values
+        self._layout.addRow(caption(title))
+        self._layout.addRow(self._fields[name])
+
+    def add_row(self, title: str, widget: QWidget, beside: QWidget | None = None) -> None:
+        """Put a labelled widget below, another one beside the label."""
         label = QLabel(title)
         label.setObjectName("muted")
         label.setToolTip(widget.toolTip())
-        label.setFixedWidth(_LABEL_WIDTH)
         label.setContentsMargins(0, 5, 0, 0)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._layout.addRow(label, widget)
+        named = QWidget()
+        named.setFixedWidth(_LABEL_WIDTH)
+        row = QHBoxLayout(named)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(label, 1)
+        if beside is not None:
+            row.addWidget(beside, 0, Qt.AlignmentFlag.AlignTop)
+        self._layout.addRow(named, widget)
 
     def _editor(self, kind: Any, path: str) -> tuple[QWidget, Callable[[Any], None]]:
         if get_origin(kind) is Literal:
@@ -278,7 +328,7 @@ class RecordForm(QWidget):
             box.clicked.connect(lambda on: self.changed.emit(path, on))
             return box, box.setChecked
         if members(kind):
-            part = PartForm(kind, path, self._refusal)
+            part = PartForm(kind, path, self._refusal, self._unfolded)
             part.changed.connect(self.changed)
             return part, part.show_values
         line = Entry()
@@ -293,11 +343,12 @@ class RecordForm(QWidget):
 
 
 class PartForm(QWidget):
-    """A choice among records, with the settings of the chosen one folded under it."""
+    """A choice among records, with the settings of the chosen one under it: always, or folded until asked for where
+    the names of the parts that are not folded are given."""
 
     changed = Signal(str, object)
 
-    def __init__(self, kind: Any, path: str, refusal: Refusal) -> None:
+    def __init__(self, kind: Any, path: str, refusal: Refusal, unfolded: set[str] | None = None) -> None:
         super().__init__()
         self._kinds = members(kind)
         self._path = path
@@ -306,8 +357,17 @@ class PartForm(QWidget):
         self.choice = Choice(
             [(k.__struct_config__.tag, k.title) for k in self._kinds],
             [" ".join((k.__doc__ or "").split()) for k in self._kinds],
+            [_group(k) for k in self._kinds],
         )
         self.choice.picked.connect(self._picked)
+        self._unfolded = unfolded
+        self.fold = QToolButton()
+        """Shows the settings, or puts them away; whoever lays out this form puts it beside the label."""
+        self.fold.setObjectName("quiet")
+        self.fold.setArrowType(Qt.ArrowType.RightArrow)
+        self.fold.setCheckable(True)
+        self.fold.hide()
+        self.fold.clicked.connect(self._fold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.choice)
@@ -321,6 +381,8 @@ class PartForm(QWidget):
     def setAccessibleName(self, name: str) -> None:
         super().setAccessibleName(name)
         self.choice.setAccessibleName(name)
+        self.fold.setAccessibleName(f"Settings: {name}")
+        self.fold.setToolTip(f"Settings: {name}")
 
     def show_values(self, raw: dict[str, Any]) -> None:
         """Show a record: its name in the choice, its settings below."""
@@ -334,15 +396,41 @@ class PartForm(QWidget):
             self._form = RecordForm(kind, self._path, refusal=self._refusal)
             self._form.changed.connect(self.changed)
             self._below.addWidget(self._form)
-            self.settings.setVisible(not self._form.empty)
+            self._show_fold()
         self._form.show_values(raw)
 
     def mark(self, faults: dict[str, str]) -> set[str]:
         """Mark what is wrong inside the chosen record; returns the paths that are there."""
-        return self._form.mark(faults) if self._form is not None else set()
+        found = self._form.mark(faults) if self._form is not None else set()
+        if found and self._unfolded is not None:
+            self._unfolded.add(self._name)
+            self._show_fold()
+        return found
+
+    @property
+    def _name(self) -> str:
+        return self._path.rpartition(".")[2]
+
+    def _fold(self, out: bool) -> None:
+        assert self._unfolded is not None
+        (self._unfolded.add if out else self._unfolded.discard)(self._name)
+        self._show_fold()
+
+    def _show_fold(self) -> None:
+        something = self._form is not None and not self._form.empty
+        out = self._unfolded is None or self._name in self._unfolded
+        self.fold.setVisible(something and self._unfolded is not None)
+        self.fold.setChecked(out)
+        self.fold.setArrowType(Qt.ArrowType.DownArrow if out else Qt.ArrowType.RightArrow)
+        self.settings.setVisible(something and out)
 
     def _picked(self, name: str) -> None:
         self.changed.emit(self._path, {"name": name})
+
+
+def _group(kind: Any) -> str:
+    """Under which heading a record is listed; all under none where they are of one kind."""
+    return {True: "Test functions", False: "Data sets"}.get(getattr(kind, "landscape", None), "")
 
 
 def titles(kind: Any, raw: Any, path: str) -> list[str]:

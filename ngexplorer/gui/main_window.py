@@ -1,34 +1,43 @@
-"""The main window: set-up on the left, plots in the middle, timeline and runs below, one pull timer for all."""
+"""The main window: panels around a grid of plots, every action in reach, one pull timer for all."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import Any
 
 import psutil
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QResizeEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenuBar,
     QMessageBox,
     QPushButton,
     QSizePolicy,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
 from ngexplorer import __version__, resource_files
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.actions import Actions
+from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.layout import Arrangement
+from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.notices import Notices
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.setup import SetupPanel
@@ -38,10 +47,13 @@ from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.stage import Stage
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
-from ngexplorer.gui.room import Room
+from ngexplorer.gui.preferences import Preferences
+from ngexplorer.gui.presenter import Presenter
+from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Notice, Session
+from ngexplorer.gui.undo import Undo
+from ngexplorer.optimizers.catalog import TITLES
 from ngexplorer.runs import experiment as experiments
-from ngexplorer.settings import SettingError
 
 _FRAME = 33
 """Milliseconds between two pulls."""
@@ -54,25 +66,30 @@ _USUAL, _LEAST = QSize(1600, 1000), QSize(1024, 640)
 _AROUND = QSize(16, 48)
 """Pixels: the window's size where the screen has room for it, the least, and what its frame and title bar take."""
 
+_SETUP_WIDTH = 304
+"""Pixels: with less the names of the set-up cannot be read."""
+
 _PRESSED = (QAbstractButton, QComboBox)
 
 
 class MainWindow(QMainWindow):
     """The window around one session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, preferences: Preferences | None = None, path: Path | None = None) -> None:
         super().__init__()
         self.session = session
+        self.preferences = preferences or Preferences()
         self._apply_theme()  # before there are widgets to dress again
-        self.setWindowTitle("NG Explorer")
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
         self.setMinimumSize(_LEAST)
         self.resize(_USUAL.boundedTo(self.screen().availableGeometry().size() - _AROUND).expandedTo(_LEAST))
         # A click where there is nothing to type leaves the editor, and the keys are the window's again.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setAcceptDrops(True)
         self.setFocus()
 
         self.setup = SetupPanel(session)
+        self.setup.setMinimumWidth(_SETUP_WIDTH)
         self.trajectory = TrajectoryView(session)
         self.curves = CurvesView(session)
         self.spectrum = SpectrumView(session)
@@ -81,8 +98,8 @@ class MainWindow(QMainWindow):
         self.notices = Notices(session)
         self.views: list[View] = [self.trajectory, self.curves, self.spectrum]
         self.stage = Stage(self.views)
-        self._folder = Path()
-        """Where a file was last opened or written."""
+        self.document = Document(session, self.preferences, self, path)
+        self.undo = Undo(session)
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
         self._slow_at = 0.0
@@ -91,120 +108,170 @@ class MainWindow(QMainWindow):
         self._speed = 0.0
 
         self._make_actions()
-        self.setCentralWidget(self._arranged())
+        self.setMenuWidget(self._header())
+        self.arrangement = Arrangement(self, self.setup, self.views, self.timeline, self.table)
+        self.presenter = Presenter(self)
+        self._list_panels()
         self._make_status()
 
         session.state_changed.connect(self._show_state)
-        session.experiment_changed.connect(lambda: self.title.setText(session.experiment.title))
         session.race_changed.connect(lambda: self._show_state(session.state))
+        session.race_changed.connect(self.arrangement.share)
+        session.experiment_changed.connect(self.arrangement.share)
         session.theme_changed.connect(self._dress)
+        self.document.changed.connect(self._show_document)
+        self.undo.changed.connect(self._show_undo)
         self._explain = QTimer(self, singleShot=True, interval=_ANSWER)
         self._explain.timeout.connect(self._explain_stop)
         self._timer = QTimer(self, interval=_FRAME)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.pull)
         self._timer.start()
-        self._show_icons()
+        self._dress()
+        self._show_document()
+        self._show_undo()
+        self.arrangement.restore(self.preferences)
 
     # Layout.
-
-    def _arranged(self) -> QWidget:
-        gap = themes.GRID
-        lower = _split(Qt.Orientation.Horizontal, self.curves, self.spectrum, sizes=(560, 560))
-        plots = _split(Qt.Orientation.Vertical, self.trajectory, lower, sizes=(400, 400))
-        self.setup.setMinimumWidth(304)
-        upper = _split(Qt.Orientation.Horizontal, self.setup, plots, sizes=(320, 1260))
-        upper.setStretchFactor(0, 0)
-        upper.setStretchFactor(1, 1)
-        outer = QWidget()
-        layout = QVBoxLayout(outer)
-        layout.setContentsMargins(gap, gap, gap, 0)
-        layout.setSpacing(gap)
-        layout.addLayout(self._header())
-        layout.addWidget(self.notices)
-        layout.addWidget(Room(upper, self.timeline, self.table), 1)
-        return outer
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.notices.leave_room(event.size().height())
+        QTimer.singleShot(0, self, self.arrangement.share)
 
-    def _header(self) -> QHBoxLayout:
-        name = QLabel("NG Explorer")
-        name.setObjectName("application")
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        QTimer.singleShot(0, self, self.arrangement.settle)
+
+    def _header(self) -> QWidget:
         self.title = Elided()
         self.title.setObjectName("muted")
         self.state_label = QLabel()
         self.state_label.setObjectName("muted")
         row = QHBoxLayout()
         row.setSpacing(themes.GRID)
+        name = QLabel("NG Explorer")
+        name.setObjectName("application")
         row.addWidget(name)
+        # The menus stand in the header's row, to leave the height to the plots.
+        self.actions_.menus.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row.addWidget(self.menus)
         row.addWidget(self.title, 1)
         row.addWidget(self.state_label)
         self.buttons: dict[str, QPushButton] = {}
         for key, action in self.race_actions.items():
-            button = QPushButton(action.text())
+            button = QPushButton(action.text().replace("&", ""))
             button.setToolTip(f"{action.toolTip()} ({action.shortcut().toString()})")
-            button.setAccessibleName(action.text())
+            button.setAccessibleName(button.text())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(action.trigger)
             self.buttons[key] = button
             row.addWidget(button)
         self.buttons["race"].setObjectName("primary")
         self.buttons["race"].setMinimumWidth(88)
-        return row
+        header = QWidget()
+        layout = QVBoxLayout(header)
+        layout.setContentsMargins(0, themes.GRID, 0, themes.GRID)
+        layout.setSpacing(themes.GRID)
+        layout.addLayout(row)
+        layout.addWidget(self.notices)
+        return header
 
     def _make_actions(self) -> None:
         session = self.session
-        # In the header's row, to leave the height to the plots.
-        self.menus = QMenuBar()
-        self.menus.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        file = self.menus.addMenu("File")
-        self._action(file, "Open experiment…", "Ctrl+O", "Open an experiment from a TOML file", self.open_file)
-        self._action(file, "Save experiment as…", "Ctrl+S", "Write the set-up to a TOML file", self.save_file)
-        shipped = file.addMenu("Experiments")
+        self.actions_ = Actions(
+            self,
+            {
+                "open": self.open_file,
+                "save": self.document.save,
+                "save-as": self.document.save_as,
+                "export": self.export_csv,
+                "quit": self.close,
+                "undo": self.undo.undo,
+                "redo": self.undo.redo,
+                "add": lambda: self.setup.add.showMenu(),
+                "palette": self.find_action,
+                "race": session.toggle,
+                "step": session.step,
+                "stop": self.stop,
+                "reset": session.reset,
+                "live": lambda: session.set_time(None),
+                "grid": lambda: self.arrangement.plots.arrange("grid"),
+                "row": lambda: self.arrangement.plots.arrange("row"),
+                "tabs": lambda: self.arrangement.plots.arrange("tabs"),
+                "reset-layout": self.reset_layout,
+                "next-panel": lambda: self._to_panel(1),
+                "previous-panel": lambda: self._to_panel(-1),
+                "presenter": lambda: self.presenter.toggle(),
+                "next-plot": lambda: self.presenter.next(),
+                "system": lambda: self.choose_appearance("system"),
+                "dark": lambda: self.choose_appearance("dark"),
+                "light": lambda: self.choose_appearance("light"),
+                "switch-theme": self.switch_theme,
+                "report": self.copy_report,
+                "about": self.about,
+            },
+        )
+        self.menus = self.actions_.menus
+        self.menus.setAccessibleName("Menus")
+        self.race_actions = {key: self.actions_[key] for key in ("race", "step", "stop", "reset")}
+        self.export_action = self.actions_["export"]
+        first = self.actions_["save"]
+        file = self.actions_.menu["File"]
+        shipped = file.addMenu("E&xamples")
+        self.recent = file.addMenu("&Recent files")
+        for menu in (shipped, self.recent):
+            file.insertMenu(first, menu)
+        file.insertSeparator(first)
         for name in resource_files.experiment_names():
             path = resource_files.EXPERIMENTS / f"{name}.toml"
-            title = experiments.read(path).title
-            shipped.addAction(title, lambda path=path: self.open_experiment(path))
-        file.addSeparator()
-        self.export_action = self._action(
-            file, "Export CSV…", "Ctrl+E", "Write every run and step to one CSV file", self.export_csv
-        )
-        file.addSeparator()
-        self._action(file, "Quit", "Ctrl+Q", "Stop the runs and close the window", self.close)
-        race = self.menus.addMenu("Race")
-        self.race_actions = {
-            "race": self._action(race, "Race", "Space", "Start, go on or pause", session.toggle),
-            "step": self._action(race, "Step", ".", "One step of every run", session.step),
-            "stop": self._action(race, "Stop", "Esc", "Stop now; Space goes on", self.stop),
-            "reset": self._action(race, "Reset", "Ctrl+R", "Start over with the set-up as it is now", session.reset),
-        }
-        view = self.menus.addMenu("View")
-        self._action(view, "Follow the latest step", "Ctrl+L", "Leave the past", lambda: session.set_time(None))
-        self._action(view, "Dark or light", "Ctrl+T", "Change the appearance", self.switch_theme)
-        about = self.menus.addMenu("Help")
-        self._action(about, "About NG Explorer", "", "What this is", self.about)
+            action = shipped.addAction(experiments.read(path).title)
+            action.triggered.connect(lambda _=False, path=path: self.open_experiment(path))
+            self.actions_.take(
+                f"example-{name}", action, "Example", "Open this experiment, which came with the program"
+            )
+        for name, title in TITLES.items():
+            action = QAction(title, self)
+            action.triggered.connect(lambda _=False, name=name: self.setup.add_optimizer(name))
+            self.actions_.take(f"add-{name}", action, "Add optimizer", "Put it into the race")
 
-    def _action(self, menu: Any, text: str, shortcut: str, tip: str, do: Any) -> QAction:
-        action = QAction(text, self)
-        action.setToolTip(tip)
-        action.setStatusTip(tip)
-        if shortcut:
-            action.setShortcut(QKeySequence(shortcut))
-        action.triggered.connect(lambda _=False: do())
-        menu.addAction(action)
-        self.addAction(action)
-        return action
+    def _list_panels(self) -> None:
+        """Every panel in the View menu, to close it and open it again."""
+        menu = self.actions_.menu["View"]
+        panels = menu.addMenu("&Panels")
+        menu.insertMenu(self.actions_["grid"], panels)
+        for i, panel in enumerate(self.arrangement.panels):
+            action = panel.toggleViewAction()
+            action.setShortcut(f"Ctrl+{i + 1}")
+            panels.addAction(action)
+            self.actions_.take(f"panel-{panel.objectName()}", action, "Panel", "Open or close this panel")
+
+    def _list_recent(self) -> None:
+        for key in [key for key in self.actions_.keys if key.startswith("recent-")]:
+            self.actions_.drop(key)
+        self.recent.clear()
+        for path in self.preferences.recent:
+            action = self.recent.addAction(path.name)
+            action.triggered.connect(lambda _=False, path=path: self.open_experiment(path))
+            self.actions_.take(f"recent-{path}", action, "Recent file", str(path))
+        self.recent.setEnabled(not self.recent.isEmpty())
 
     def _make_status(self) -> None:
         self.status: dict[str, QLabel] = {}
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
-        for name in ("device", "speed", "frame", "recorded", "memory"):
-            self.status[name] = QLabel()
-            bar.addPermanentWidget(self.status[name])
+        words = {
+            "device": "Where it is computed, and the type of every number",
+            "speed": "Steps a second, of all runs together",
+            "frame": "Time that one picture of the window takes",
+            "recorded": "Steps recorded, of all runs together",
+            "memory": "Memory of the whole program",
+        }
+        for name, meaning in words.items():
+            label = self.status[name] = QLabel()
+            label.setToolTip(meaning)
+            label.setAccessibleName(meaning)
+            bar.addPermanentWidget(label)
 
     # Pulling.
 
@@ -243,7 +310,6 @@ class MainWindow(QMainWindow):
 
     def _show_state(self, state: str) -> None:
         session = self.session
-        self.title.setText(session.experiment.title)
         words = {"empty": "", "loading": "loading the data…", "ready": "ready: Space starts", "running": ""}
         self.state_label.setText(words.get(state, state))
         running = state == "running"
@@ -257,12 +323,19 @@ class MainWindow(QMainWindow):
             "stop": state in ("running", "paused") and live,
             "reset": state not in ("empty", "loading"),
         }
+        why = {"loading": "The data are being loaded", "empty": "No race is loaded"}.get(state, "")
+        reasons = {
+            "race": why or "No run can take another step; Reset starts over",
+            "step": why or ("The race is on" if running else "No run can take another step; Reset starts over"),
+            "stop": why or "Nothing is running",
+            "reset": why,
+        }
         for key, enabled in able.items():
-            self.race_actions[key].setEnabled(enabled)
+            self.actions_.allow(key, "" if enabled else reasons[key])
             self._enable(self.buttons[key], enabled)
         colour = session.theme.on_accent if race.isEnabled() else session.theme.muted
         self.buttons["race"].setIcon(themes.icon("pause" if running else "play", colour))
-        self.export_action.setEnabled(bool(session.runs))
+        self.actions_.allow("export", "" if session.runs else "There is no run to export yet")
         if state != "running":
             self.table.pull()
 
@@ -280,18 +353,35 @@ class MainWindow(QMainWindow):
 
     def _dress(self) -> None:
         self._apply_theme()
-        self._show_icons()
+        theme = self.session.theme
+        self.actions_.dress(theme)
+        self.arrangement.dress(theme)
+        for key, name in (("step", "step"), ("stop", "stop"), ("reset", "reset")):
+            self.buttons[key].setIcon(themes.icon(name, theme.text))
+        self.actions_[self.preferences.appearance].setChecked(True)
+        self._show_state(self.session.state)
 
     def _apply_theme(self) -> None:
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         themes.apply(self.session.theme, application)
 
-    def _show_icons(self) -> None:
-        theme = self.session.theme
-        for key, name in (("step", "step"), ("stop", "stop"), ("reset", "reset")):
-            self.buttons[key].setIcon(themes.icon(name, theme.text))
-        self._show_state(self.session.state)
+    def _show_document(self) -> None:
+        """The experiment's title, the file it is in, and whether that has all changes."""
+        path, title = self.document.path, self.session.experiment.title
+        name = title if path is None else f"{title} · {path.name}"
+        self.title.setText(f"{name} •" if self.document.modified else name)
+        self.title.setToolTip(str(path or "") + ("\nThere are changes that are not saved" * self.document.modified))
+        self.setWindowTitle(f"{name}[*] – NG Explorer")
+        self.setWindowModified(self.document.modified)
+        saved = not self.document.modified and path is not None
+        self.actions_.allow("save", "All changes are saved" if saved else "")
+        self._list_recent()
+
+    def _show_undo(self) -> None:
+        for key, word, what in (("undo", "&Undo", self.undo.undone), ("redo", "&Redo", self.undo.redone)):
+            self.actions_[key].setText(f"{word}: {what}" if what else word)
+            self.actions_.allow(key, "" if what else f"Nothing to {key}")
 
     # What a person asks for.
 
@@ -301,7 +391,12 @@ class MainWindow(QMainWindow):
         if pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
             event.accept()
             return True
-        return super().event(event)
+        done = super().event(event)
+        if event.type() == QEvent.Type.MouseButtonRelease:
+            self.arrangement.released()
+        elif event.type() == QEvent.Type.LayoutRequest and self.isVisible():
+            self.arrangement.share()
+        return done
 
     def stop(self) -> None:
         """Stop the race, and say so where that has to wait for the step in progress."""
@@ -312,45 +407,65 @@ class MainWindow(QMainWindow):
         if self.session.racer.stopping:
             self.state_label.setText("stopping after this step…")
 
+    def find_action(self) -> None:
+        """Open the command palette."""
+        palette = Palette(self.actions_, self)
+        palette.finished.connect(palette.deleteLater)
+        palette.open()
+
+    def reset_layout(self) -> None:
+        """Every panel back to where it was at first, and out of presenter mode."""
+        self.presenter.leave()
+        self.arrangement.reset()
+
+    def _to_panel(self, by: int) -> None:
+        panel = self.arrangement.next(self.focusWidget(), by)
+        if panel is not None:
+            panel.take_focus()
+
+    def choose_appearance(self, name: str) -> None:
+        """ "system", "dark" or "light", remembered."""
+        self.preferences.appearance = name
+        self.actions_[name].setChecked(True)
+        self.session.set_theme(themes.chosen(name))
+
+    def follow_system(self) -> None:
+        """The desktop has changed between dark and light."""
+        if self.preferences.appearance == "system":
+            self.session.set_theme(themes.system_theme())
+
     def switch_theme(self) -> None:
-        self.session.set_theme(themes.LIGHT if self.session.theme is themes.DARK else themes.DARK)
+        self.choose_appearance("light" if self.session.theme is themes.DARK else "dark")
 
     def open_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open experiment", str(self._folder), "Experiments (*.toml)")
-        if name:
-            self._folder = Path(name).parent
-            self.open_experiment(Path(name))
+        self.document.ask_and_open()
 
     def open_experiment(self, path: Path) -> None:
         """Open an experiment file; what is wrong with it is said in a notice, and the present one stays."""
-        try:
-            experiment = experiments.read(path)
-            experiment.check()
-        except SettingError as error:
-            self.session.noticed.emit(Notice(str(error)))
-            return
-        self.session.open_experiment(experiment)
+        self.document.open(path)
 
-    def save_file(self) -> None:
-        name = self._new_file("Save experiment", "experiment.toml", "Experiments (*.toml)")
-        if not name:
-            return
-        try:
-            experiments.write(self.session.experiment, name)
-        except OSError as error:
-            self.session.noticed.emit(Notice(str(error)))
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the experiment file that is dropped; say why where it is none."""
+        event.acceptProposedAction()
+        path, why_not = dropped([Path(url.toLocalFile()) for url in event.mimeData().urls()])
+        if path is None:
+            self.session.noticed.emit(Notice(why_not))
+        else:
+            self.open_experiment(path)
 
     def export_csv(self) -> None:
-        name = self._new_file("Export CSV", "runs.csv", "CSV (*.csv)")
+        name = self.document.new_file("Export CSV", "runs.csv", "CSV (*.csv)")
         if name:
             self.session.export_csv(name)
 
-    def _new_file(self, title: str, usual: str, kinds: str) -> str:
-        """Ask for a file to write, in the folder of the last one; empty where the person thinks better of it."""
-        name, _ = QFileDialog.getSaveFileName(self, title, str(self._folder / usual), kinds)
-        if name:
-            self._folder = Path(name).parent
-        return name
+    def copy_report(self) -> None:
+        """Put the report on the clipboard."""
+        QGuiApplication.clipboard().setText(report(self.session))
+        self.session.noticed.emit(Notice("The report is on the clipboard", error=False))
 
     def about(self) -> None:
         QMessageBox.about(
@@ -361,7 +476,13 @@ class MainWindow(QMainWindow):
         )
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop both threads and wait for them; where that takes long, say what for."""
+        """Ask about changes that would be lost; then stop both threads and wait for them, and where that takes long,
+        say what for."""
+        if not self.document.may_go():
+            event.ignore()
+            return
+        self.presenter.leave()
+        self.arrangement.save(self.preferences)
         self._timer.stop()
         self.session.close()
         if not self.session.wait(200):
@@ -369,13 +490,3 @@ class MainWindow(QMainWindow):
             self.state_label.repaint()
             self.session.wait()
         event.accept()
-
-
-def _split(orientation: Qt.Orientation, *widgets: QWidget, sizes: tuple[int, ...]) -> QSplitter:
-    splitter = QSplitter(orientation)
-    splitter.setHandleWidth(themes.GRID)
-    splitter.setChildrenCollapsible(False)
-    for widget in widgets:
-        splitter.addWidget(widget)
-    splitter.setSizes(list(sizes))
-    return splitter

@@ -63,6 +63,8 @@ class Notice:
 class Session(QObject):
     """Views read this and nothing else, and pull from the histories of `runs`; nothing here runs per step."""
 
+    opened = Signal()
+    """Another experiment takes the place of the set-up; `experiment_changed` follows."""
     experiment_changed = Signal()
     race_changed = Signal()
     """A new race, or a changed colour or label."""
@@ -179,6 +181,7 @@ class Session(QObject):
     def open_experiment(self, experiment: Experiment) -> None:
         """Replace the set-up and the race."""
         self.experiment = experiment
+        self.opened.emit()
         self.experiment_changed.emit()
         self.reset()
 

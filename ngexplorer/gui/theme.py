@@ -152,6 +152,11 @@ def system_theme() -> Theme:
     return LIGHT if scheme == Qt.ColorScheme.Light else DARK
 
 
+def chosen(appearance: str) -> Theme:
+    """The theme by what a person chose: "system", "dark" or "light"."""
+    return {"dark": DARK, "light": LIGHT}.get(appearance) or system_theme()
+
+
 def load_fonts() -> None:
     """Make the shipped typefaces known to Qt, so that the window looks the same everywhere."""
     for path in sorted(resource_files.FONTS.glob("*.ttf")):
@@ -248,6 +253,9 @@ def _style_sheet(t: Theme) -> str:
     QMainWindow, QDialog {{ background: {t.window}; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.hairline}; padding: 4px; }}
     QFrame#panel {{ background: {t.panel}; border: 1px solid {t.hairline}; border-radius: 8px; }}
+    QFrame#panel[docked="true"] {{ border-top: none; border-top-left-radius: 0; border-top-right-radius: 0; }}
+    QFrame#head {{ background: {t.panel}; border: 1px solid {t.hairline}; border-bottom: none;
+        border-top-left-radius: 8px; border-top-right-radius: 8px; }}
     QFrame#card {{ background: {t.raised}; border: 1px solid transparent; border-radius: 6px; }}
     QFrame#card[open="true"] {{ border-color: {t.hairline}; }}
     QFrame#readout {{ background: {t.panel}; border: 1px solid {t.hairline}; border-radius: 4px; }}
@@ -311,7 +319,14 @@ def _style_sheet(t: Theme) -> str:
         width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; background: {t.accent}; }}
     QSlider::handle:horizontal:disabled {{ background: {t.muted}; }}
     QSlider::handle:horizontal:focus {{ border: 2px solid {t.text}; width: 10px; height: 10px; }}
-    QSplitter::handle {{ background: transparent; }}
+    QMainWindow::separator {{ background: transparent; width: 8px; height: 8px; }}
+    QMainWindow::separator:hover {{ background: {t.hairline}; }}
+    QTabBar {{ background: transparent; }}
+    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 12px; border: none; }}
+    QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
+    QDialog#palette {{ border: 1px solid {t.hairline}; }}
+    QListWidget {{ background: transparent; border: none; outline: none; }}
+    QListWidget::item:selected {{ background: {t.raised}; border: 1px solid {t.accent}; border-radius: 4px; }}
     QStatusBar {{ background: {t.window}; color: {t.muted}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {t.muted}; padding: 0 8px; }}

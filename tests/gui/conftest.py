@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.forms import PartForm
 from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.session import Session
@@ -265,6 +266,11 @@ class Person:
     def opens_card(self, number):
         self.clicks(self.card(number).fold)
         QCoreApplication.processEvents()
+        form = self.card(number).form
+        for part in form.findChildren(PartForm) if form is not None else ():
+            if part.fold.isVisible() and not part.fold.isChecked():
+                self.clicks(part.fold)
+        QCoreApplication.processEvents()
 
     def picks(self, button, text):
         """An entry of a button's menu."""
@@ -291,6 +297,7 @@ class Person:
 
 
 def close(window):
+    window.document.forget_changes()  # else it would ask
     window.close()
     application._take_down(window)
 

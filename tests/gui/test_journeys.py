@@ -2,13 +2,15 @@
 
 import csv
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.lines import clipped
 from ngexplorer.gui.session import Notice
 from ngexplorer.optimizers import make
 from ngexplorer.runs import experiment as experiments
@@ -289,9 +291,10 @@ def test_the_title_is_that_of_other_data_until_those_it_was_opened_with_come_bac
     person = sit_at(two_moons())
     data = person.field("Data").editor.choice
     person.chooses(data, "Rosenbrock")
-    assert person.window.title.text() == "Rosenbrock" == person.session.experiment.title
+    assert person.window.title.text() == "Rosenbrock •", "a change that is not saved"
+    assert person.session.experiment.title == "Rosenbrock"
     person.chooses(data, "Two moons")
-    assert person.window.title.text() == "A test"
+    assert person.session.experiment.title == "A test"
     person.rests()
 
 
@@ -657,7 +660,7 @@ def test_a_dialog_that_is_cancelled_does_nothing(finished, two_moons, monkeypatc
     person = finished(two_moons(steps=2))
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, lambda *_, **__: ("", ""))
-    for ask in (person.window.export_csv, person.window.save_file, person.window.open_file):
+    for ask in (person.window.export_csv, person.window.document.save, person.window.open_file):
         ask()
     assert not person.notices and person.session.generation == 1
 
@@ -682,11 +685,11 @@ def test_a_set_up_is_saved_and_opened_again(sit_at, two_moons, tmp_path, monkeyp
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
     saved = person.session.experiment
-    person.window.save_file()
-    assert experiments.read(path) == saved
+    person.presses(Qt.Key.Key_S, CONTROL)
+    assert experiments.read(path) == saved and person.window.document.path == path
     person.session.open_experiment(two_moons("adam"))
     person.sees("ready")
-    person.window.open_file()
+    person.presses(Qt.Key.Key_O, CONTROL)
     person.until(lambda: person.session.generation >= 3)
     assert person.session.experiment == saved
     assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
@@ -758,3 +761,27 @@ def test_a_race_whose_every_run_fails_at_the_start_has_nothing_left_to_compute(s
     person = sit_at(two_moons("newton"))
     assert person.words == ["failed"] and person.strips
     assert person.window.trajectory.settled
+
+
+@pytest.mark.parametrize("height", [1e-90, 1.0, 1e308])
+def test_a_loss_beyond_all_bounds_is_drawn_without_overflow(height):
+    losses = np.array([24.0, 1e20, 1e226, 1.7e308])
+    with np.errstate(all="raise"):
+        pieces = clipped(np.arange(4.0), losses, QRectF(0.0, 0.0, 10.0, height))
+    assert all(np.isfinite(x).all() and np.isfinite(y).all() for x, y in pieces)
+
+
+def test_a_reset_is_answered_after_a_race_in_which_one_run_diverged(sit_at, valley):
+    person = sit_at(valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton", steps=12))
+    for generation in (2, 3, 4):
+        person.presses(SPACE)
+        person.sees("finished")
+        assert max(person.session.runs[0].history["loss"]) > 1e100
+        person.draws_all()
+        person.clicks(person.window.curves.log)
+        person.window.settle()
+        person.window.grab()
+        person.presses(Qt.Key.Key_R, CONTROL)
+        person.until(lambda generation=generation: person.session.generation == generation)
+        person.sees("ready")
+    assert all("diverged at step" in notice.message for notice in person.notices), person.notices

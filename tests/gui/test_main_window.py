@@ -5,15 +5,14 @@ import threading
 from time import perf_counter
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QRect, Qt, QTimer
-from PySide6.QtGui import QHelpEvent, QScreen
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRect, Qt, QTimer
+from PySide6.QtGui import QHelpEvent, QMouseEvent, QScreen
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QStyle, QStyleOptionComboBox, QToolTip, QWidget
 
 from ngexplorer.gui import application
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.main_window import MainWindow
-from ngexplorer.gui.room import Room
 from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.optimizers import Stepper, make
@@ -292,14 +291,30 @@ def test_the_table_s_height_follows_its_rows_until_a_person_chooses_one(sit_at, 
     person.until(lambda: len(person.session.runs) == 5)
     laid_out(person)
     assert table.height() == one + 4 * table.rowHeight(0)
-    room = person.window.findChild(Room)
-    room.setSizes([600, 100])
-    room.splitterMoved.emit(600, 1)
-    chosen = room.sizes()
+    arrangement = person.window.arrangement
+    drags_boundary(person, arrangement.runs, -44)
+    chosen = arrangement.runs.height()
+    assert arrangement.rows_chosen
     person.session.open_experiment(two_moons("adam", "newton", "natural-gradient"))
     person.until(lambda: len(person.session.runs) == 3)
     laid_out(person)
-    assert room.sizes() == chosen
+    assert arrangement.runs.height() == chosen
+
+
+def drags_boundary(person, panel, by):
+    """Drag the boundary above a panel of the window."""
+    window = person.window
+    start = panel.geometry().topLeft() + QPoint(panel.width() // 2, -4)
+    for kind, at, buttons in (
+        (QEvent.Type.MouseButtonPress, start, Qt.MouseButton.LeftButton),
+        (QEvent.Type.MouseMove, start + QPoint(0, by), Qt.MouseButton.LeftButton),
+        (QEvent.Type.MouseButtonRelease, start + QPoint(0, by), Qt.MouseButton.NoButton),
+    ):
+        button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
+        place = QPointF(at), QPointF(window.mapToGlobal(at))
+        event = QMouseEvent(kind, *place, button, buttons, Qt.KeyboardModifier.NoModifier)
+        QCoreApplication.sendEvent(window, event)
+        person.qtbot.wait(60)  # Qt moves a boundary by a timer
 
 
 def test_where_the_names_of_many_runs_do_not_fit_the_legend_shows_their_colours(sit_at, two_moons):

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Notice, Session
 
 _MOST = 4
@@ -53,7 +54,7 @@ class Notices(QWidget):
             return
         if len(strips) >= _MOST:
             self.dismiss(strips[0])
-        strip = Strip(notice, self.session.theme)
+        strip = Strip(notice, self.session)
         strip.close_button.clicked.connect(lambda: self.dismiss(strip))
         self._column.addWidget(strip)
         self._show()
@@ -99,10 +100,11 @@ class Notices(QWidget):
 class Strip(QFrame):
     """One notice, in one line."""
 
-    def __init__(self, notice: Notice, theme: themes.Theme) -> None:
+    def __init__(self, notice: Notice, session: Session) -> None:
         super().__init__()
         self.setObjectName("notice")
         self.notice = notice
+        self._session = session
         self.mark = QLabel()
         self.text = Elided(" ".join(notice.message.split()))
         self.waiting = QLabel()
@@ -123,7 +125,7 @@ class Strip(QFrame):
         for widget in (self.waiting, self.details, self.close_button):
             layout.addWidget(widget)
         self.count(0)
-        self.dress(theme)
+        self.dress(session.theme)
 
     def dress(self, theme: themes.Theme) -> None:
         """Take the colours of a theme."""
@@ -147,9 +149,13 @@ class Strip(QFrame):
         dialog.resize(720, 420)
         text = QPlainTextEdit("\n\n".join(part for part in (self.notice.message, self.notice.detail) if part))
         text.setReadOnly(True)
+        text.setAccessibleName("Details of the notice")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(lambda: QApplication.clipboard().setText(text.toPlainText()))
+        whole = buttons.addButton("Copy report", QDialogButtonBox.ButtonRole.ActionRole)
+        whole.setToolTip("With versions, device, screens and the set-up, to send with a question")
+        whole.clicked.connect(lambda: QApplication.clipboard().setText(report(self._session, text.toPlainText())))
         buttons.rejected.connect(dialog.reject)
         layout = QVBoxLayout(dialog)
         layout.addWidget(text)

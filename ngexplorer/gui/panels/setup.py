@@ -27,10 +27,11 @@ from PySide6.QtWidgets import (
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice, Entry, RecordForm, caption, titles
+from ngexplorer.gui.panels.preview import Preview
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
 from ngexplorer.objectives.losses import AnyLoss
-from ngexplorer.optimizers import RECIPES, Optimizer
+from ngexplorer.optimizers import RECIPES, Optimizer, parts
 from ngexplorer.optimizers.catalog import TITLES
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.settings import SettingError, convert, members
@@ -54,6 +55,8 @@ class SetupPanel(QFrame):
         self._own: Experiment | None = None
         """The last experiment that comes from here."""
         self._open: int | None = None
+        self._unfolded = {"damping"}
+        """The parts of an optimizer whose settings are seen."""
         self._dressed: object = None
         """What the cards were made for; while it stays the same they are kept, and the keyboard focus with them."""
 
@@ -65,6 +68,7 @@ class SetupPanel(QFrame):
         self.device.setToolTip("Where it is computed")
         self.form.add_row("Device", self.device)
 
+        self.preview = Preview(session)
         self.hint = QLabel("The set-up has changed. Reset (Ctrl+R) starts a race with it.")
         self.hint.setObjectName("hint")
         self.hint.setWordWrap(True)
@@ -83,10 +87,8 @@ class SetupPanel(QFrame):
         column = QVBoxLayout(inside)
         column.setContentsMargins(12, 4, 8, 4)
         column.setSpacing(themes.GRID)
-        title = QLabel("Set-up")
-        title.setObjectName("title")
-        column.addWidget(title)
         column.addWidget(self.hint)
+        column.addWidget(self.preview)
         column.addWidget(self.form)
         column.addSpacing(themes.GRID)
         column.addWidget(caption("Optimizers"))
@@ -143,7 +145,9 @@ class SetupPanel(QFrame):
         while self.cards.count():
             self.cards.takeAt(0).widget().deleteLater()
         for i, run in enumerate(runs):
-            card = OptimizerCard(i, run, labels[i], colours[i], self.session.theme, opened=i == self._open)
+            card = OptimizerCard(
+                i, run, labels[i], colours[i], self.session.theme, opened=i == self._open, unfolded=self._unfolded
+            )
             card.changed.connect(self._changed)
             card.asked.connect(self._card_asked)
             self.cards.addWidget(card)
@@ -243,8 +247,11 @@ class SetupPanel(QFrame):
                 return experiment, faults
 
     def _recipes(self) -> QMenu:
-        menu = QMenu(self)
-        for name in RECIPES:
+        menu, family = QMenu(self), ""
+        for name in sorted(RECIPES, key=lambda name: _FAMILIES.index(_family(RECIPES[name]))):
+            if not menu.actions() or family != _family(RECIPES[name]):
+                family = _family(RECIPES[name])
+                menu.addSection(family)
             menu.addAction(TITLES[name], lambda name=name: self.add_optimizer(name))
         return menu
 
@@ -300,7 +307,15 @@ class OptimizerCard(QFrame):
     asked = Signal(str, int)
 
     def __init__(
-        self, number: int, raw: dict[str, Any], label: str, colour: str, theme: themes.Theme, *, opened: bool
+        self,
+        number: int,
+        raw: dict[str, Any],
+        label: str,
+        colour: str,
+        theme: themes.Theme,
+        *,
+        opened: bool,
+        unfolded: set[str],
     ) -> None:
         super().__init__()
         self.setObjectName("card")
@@ -349,7 +364,9 @@ class OptimizerCard(QFrame):
         layout.addLayout(head)
         self.form: RecordForm | None = None
         if opened:
-            self.form = RecordForm(Optimizer, f"runs[{number}].optimizer", skip=("name",))
+            path = f"runs[{number}].optimizer"
+            self._raw = raw["optimizer"]
+            self.form = RecordForm(Optimizer, path, refusal=self._refusal, skip=("name",), unfolded=unfolded)
             self.form.changed.connect(self.changed)
             layout.addWidget(self.form)
         self.show_values(raw["optimizer"])
@@ -357,8 +374,21 @@ class OptimizerCard(QFrame):
     def show_values(self, optimizer: dict[str, Any]) -> None:
         """Show the optimizer's settings."""
         self.parts.setText(_parts_line(optimizer))
+        self._raw = optimizer
         if self.form is not None:
             self.form.show_values(optimizer)
+
+    def _refusal(self, path: str, option: Any) -> str | None:
+        """Why a part cannot be chosen beside the present ones; what would have to change elsewhere is no reason."""
+        part = path.rpartition(".")[2]
+        if part not in self._raw:
+            return None
+        try:
+            convert(self._raw | {part: {"name": option.__struct_config__.tag}}, Optimizer)
+        except SettingError as error:
+            named, _, reason = error.reason.partition(": ")
+            return reason if named == part and not error.path else None
+        return None
 
     def mouseReleaseEvent(self, event: Any) -> None:
         self.asked.emit("open", self.number)
@@ -393,6 +423,19 @@ def _quiet(name: str, help_text: str, theme: themes.Theme) -> QToolButton:
     button.setToolTip(help_text)
     button.setAccessibleName(help_text)
     return button
+
+
+_FAMILIES = ("Gradients alone", "Hessian and Gauss-Newton", "Fisher matrices", "Kronecker factors")
+
+
+def _family(optimizer: Optimizer) -> str:
+    """Under which heading a recipe is listed: by its curvature."""
+    curvature = optimizer.curvature
+    if isinstance(curvature, parts.Kronecker):
+        return _FAMILIES[3]
+    if isinstance(curvature, parts.Fisher | parts.MonteCarloFisher | parts.EmpiricalFisher):
+        return _FAMILIES[2]
+    return _FAMILIES[1] if optimizer.second_order else _FAMILIES[0]
 
 
 def _colours(runs: list[dict[str, Any]]) -> list[str]:

@@ -129,7 +129,7 @@ class Frame(pg.PlotWidget):
         for side in ("left", "bottom"):
             axis = self.item.getAxis(side)
             if axis.isVisible() != shown:
-                axis.setVisible(shown)
+                (axis.show if shown else axis.hide)()  # which take the room they were given meanwhile, and give it
 
     def set_log(self, *, y: bool) -> None:
         """Label the y axis as powers of ten; what is drawn is already logarithms."""

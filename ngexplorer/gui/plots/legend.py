@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
@@ -54,6 +54,11 @@ class Legend(QWidget):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._arrange()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            QTimer.singleShot(0, self, self._arrange)  # once the chips have their type too
 
     def _arrange(self) -> None:
         """Take the height that the chips need at this width: with their names, if those fit in two rows."""

@@ -249,8 +249,10 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     lowest, highest = middle - half, middle + half
     if x.min() >= lowest[0] and x.max() <= highest[0] and y.min() >= lowest[1] and y.max() <= highest[1]:
         return [(x, y)]
-    # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough.
-    points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
+    # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough;
+    # a loss of 1e226 over a window of 1e-90 is beyond all numbers before it is.
+    with np.errstate(over="ignore"):
+        points = np.clip(np.stack((x, y), 1) / half - middle / half, -1e150, 1e150)
     distance = np.abs(points).max(1, keepdims=True)
     points *= _FAR / np.maximum(distance, _FAR)
     begin, along = points[:-1], np.diff(points, axis=0)

@@ -1,0 +1,234 @@
+"""Where the panels are: docks around a grid of plots, which a person arranges and finds again the next time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QMainWindow,
+    QSizePolicy,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.panels.runs_table import RunsTable
+from ngexplorer.gui.plots.view import View
+from ngexplorer.gui.preferences import Preferences
+
+VERSION = 1
+"""Of the saved state: another one is not read."""
+_LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+_TOP = Qt.DockWidgetArea.TopDockWidgetArea
+_ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+_SETUP_WIDTH = 320
+_NESTED = (
+    QMainWindow.DockOption.AnimatedDocks
+    | QMainWindow.DockOption.AllowNestedDocks
+    | QMainWindow.DockOption.AllowTabbedDocks
+)
+
+
+class Panel(QDockWidget):
+    """A panel that can be moved by its head, closed, and opened again from the View menu."""
+
+    def __init__(self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None) -> None:
+        super().__init__(title)
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
+        self.close_button = QToolButton()
+        self.close_button.setObjectName("quiet")
+        self.close_button.setIconSize(QSize(12, 12))
+        self.close_button.setToolTip("Close this panel; the View menu opens it again")
+        self.close_button.setAccessibleName(f"Close {title}")
+        self.close_button.clicked.connect(self.close)
+        bar = QFrame()
+        bar.setObjectName("head")
+        bar.setToolTip("Drag to move this panel, double-click to detach it")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(12, 6, 2, 2)
+        row.setSpacing(0)
+        if head is None:
+            label = QLabel(title)
+            label.setObjectName("title")
+            row.addWidget(label, 1)
+        elif isinstance(head, QWidget):
+            row.addWidget(head, 1)
+        else:
+            row.addLayout(head, 1)
+        row.addWidget(self.close_button)
+        content.setProperty("docked", True)
+        self.setTitleBarWidget(bar)
+        self.setWidget(content)
+
+    def take_focus(self) -> None:
+        """Give the keyboard to the first thing in it that takes it."""
+        self.raise_()
+        inside = [w for w in self.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
+        ready = [w for w in inside if w.isVisible() and w.isEnabled() and w is not self.close_button]
+        (ready or [self.close_button])[0].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def dress(self, theme: themes.Theme) -> None:
+        """Take the colours of a theme."""
+        self.close_button.setIcon(themes.icon("close", theme.muted))
+
+
+class PlotGrid(QMainWindow):
+    """The plots, each a panel; they stay among themselves, so that the panels around keep their size."""
+
+    def __init__(self, views: list[View]) -> None:
+        super().__init__()
+        self.setWindowFlags(Qt.WindowType.Widget)
+        self.setObjectName("plots")
+        self.setDockOptions(_NESTED)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.panels: list[Panel] = []
+        for view in views:
+            head = view.head
+            view.column.removeItem(head)
+            head.setParent(None)
+            view.column.setContentsMargins(12, 2, 12, 8)
+            panel = Panel(view.title.text().lower(), view.title.text(), view, head)
+            self.panels.append(panel)
+            self.addDockWidget(_TOP, panel)
+
+    def arrange(self, how: str) -> None:
+        """All plots as a "grid" (the first one over the others), in a "row", or as "tabs"."""
+        first, *others = self.panels
+        for panel in self.panels:
+            panel.setFloating(False)
+            self.removeDockWidget(panel)
+        self.addDockWidget(_TOP, first)
+        first.show()
+        for before, panel in pairwise(self.panels):
+            if how == "tabs":
+                self.tabifyDockWidget(first, panel)
+            else:
+                below = how == "grid" and before is first
+                self.splitDockWidget(before, panel, _DOWN if below else _ACROSS)
+            panel.show()
+        if how == "tabs":
+            first.raise_()
+        elif how == "grid":
+            self.resizeDocks([first, others[0]], [self.height() // 2] * 2, _DOWN)
+        if how != "tabs":
+            row = others if how == "grid" else self.panels
+            self.resizeDocks(row, [self.width() // len(row)] * len(row), _ACROSS)
+
+
+class Arrangement:
+    """The panels of a window: set-up on the left, plots in the middle, timeline and runs below."""
+
+    def __init__(
+        self, window: QMainWindow, setup: QWidget, views: list[View], timeline: QWidget, table: RunsTable
+    ) -> None:
+        self._window, self._table = window, table
+        window.setDockOptions(_NESTED)
+        window.setContentsMargins(themes.GRID, 0, themes.GRID, 0)
+        self.plots = PlotGrid(views)
+        window.setCentralWidget(self.plots)
+        self.setup = Panel("setup", "Set-up", setup)
+        self.runs = Panel("runs", "Timeline and runs", _framed(table), timeline)
+        self.panels = [self.setup, *self.plots.panels, self.runs]
+        self.rows_chosen = False
+        """Whether a person has chosen the height of the runs table; until then it follows its rows."""
+        self._settled = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Every panel where it was at first."""
+        for area, panel in ((_LEFT, self.setup), (_BOTTOM, self.runs)):
+            panel.setFloating(False)
+            self._window.addDockWidget(area, panel)
+            panel.show()
+        self.plots.arrange("grid")
+        self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
+        self.rows_chosen = False
+        self.share()
+
+    def settle(self) -> None:
+        """Share the room out once it is known: at the first showing, where no layout was restored."""
+        if not self._settled:
+            self._settled = True
+            self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
+            self.plots.arrange("grid")
+            self.share()
+
+    def share(self) -> None:
+        """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""
+        if self.rows_chosen or self.runs.isFloating() or self.runs.isHidden():
+            return
+        self._window.resizeDocks([self.runs], [self._wanted()], _DOWN)
+
+    def _wanted(self) -> int:
+        around = self.runs.minimumSizeHint().height() - self._table.minimumHeight()
+        room = self.plots.height() + self.runs.height()
+        return around + self._table.height_within(room - self.plots.minimumSizeHint().height() - around)
+
+    def released(self) -> None:
+        """A person let go of a boundary: where that moved the table's, its height is theirs."""
+        if not self.rows_chosen and not self.runs.isFloating() and abs(self.runs.height() - self._wanted()) > 2:
+            self.rows_chosen = True
+
+    def next(self, after: QWidget | None, by: int) -> Panel | None:
+        """The visible panel that comes `by` places after the one that holds a widget."""
+        seen = [panel for panel in self.panels if not panel.visibleRegion().isEmpty()]
+        held = [i for i, panel in enumerate(seen) if after is not None and panel.isAncestorOf(after)]
+        if not seen:
+            return None
+        return seen[(held[0] + by) % len(seen)] if held else seen[0 if by > 0 else -1]
+
+    def save(self, preferences: Preferences) -> None:
+        """Write down where everything is."""
+        preferences.keep_state("layout/window", self._window.saveGeometry())
+        preferences.keep_state("layout/panels", self._window.saveState(VERSION))
+        preferences.keep_state("layout/plots", self.plots.saveState(VERSION))
+
+    def restore(self, preferences: Preferences) -> None:
+        """Put everything where it was, and what would be off the screen back onto it; all as at first where the state
+        is of another version or damaged."""
+        window, panels, plots = (preferences.state(f"layout/{part}") for part in ("window", "panels", "plots"))
+        if window.isEmpty():
+            return
+        self._window.restoreGeometry(window)
+        self._settled = self.rows_chosen = True
+        whole = self._window.restoreState(panels, VERSION) and self.plots.restoreState(plots, VERSION)
+        if not whole:
+            self.reset()
+        for one in (self._window, *(panel for panel in self.panels if panel.isFloating())):
+            _bring_back(one)
+
+    def dress(self, theme: themes.Theme) -> None:
+        for panel in self.panels:
+            panel.dress(theme)
+
+
+def _framed(table: QWidget) -> QFrame:
+    frame = QFrame()
+    frame.setObjectName("panel")
+    column = QVBoxLayout(frame)
+    column.setContentsMargins(12, 2, 12, 8)
+    column.addWidget(table)
+    return frame
+
+
+def _bring_back(widget: QWidget) -> None:
+    """Move a window so that a good part of it, its upper edge too, is on a screen."""
+    screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
+    frame = widget.geometry()
+    grip = QRect(frame.topLeft(), QSize(frame.width(), 32))
+    if any(screen.intersected(grip).width() >= 96 and screen.contains(grip.center()) for screen in screens):
+        return
+    home = screens[0]
+    widget.move(home.topLeft())

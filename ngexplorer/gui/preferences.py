@@ -1,0 +1,78 @@
+"""What the window remembers of a person from one time to the next: layout, appearance, recent files, last folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from PySide6.QtCore import QByteArray, QSettings
+
+_RECENT = 8
+"""At most so many files are remembered."""
+
+
+def usual_path() -> Path:
+    """Where a person's preferences are kept on this system."""
+    return Path(platformdirs.user_config_dir("ngexplorer", appauthor=False)) / "window.ini"
+
+
+class Preferences:
+    """An ini file; without a path all is forgotten at the end."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._kept: dict[str, object] = {}
+        self._file = QSettings(str(path), QSettings.Format.IniFormat) if path is not None else None
+
+    def _read(self, key: str, usual: object) -> object:
+        if self._file is None:
+            return self._kept.get(key, usual)
+        return self._file.value(key, usual)
+
+    def _write(self, key: str, value: object) -> None:
+        if self._file is None:
+            self._kept[key] = value
+        else:
+            self._file.setValue(key, value)
+
+    def state(self, key: str) -> QByteArray:
+        """A saved state of Qt's; empty where there is none."""
+        found = self._read(key, QByteArray())
+        return found if isinstance(found, QByteArray) else QByteArray()
+
+    def keep_state(self, key: str, state: QByteArray) -> None:
+        self._write(key, state)
+
+    @property
+    def appearance(self) -> str:
+        """ "system", "dark" or "light"."""
+        found = str(self._read("appearance", "system"))
+        return found if found in ("system", "dark", "light") else "system"
+
+    @appearance.setter
+    def appearance(self, name: str) -> None:
+        self._write("appearance", name)
+
+    @property
+    def recent(self) -> list[Path]:
+        """The files that were opened or saved last, the latest first."""
+        found = self._read("recent", [])
+        names = found if isinstance(found, list) else [found] if found else []
+        return [Path(str(name)) for name in names]
+
+    def remember(self, path: Path) -> None:
+        """Put a file first among the recent ones."""
+        others = [other for other in self.recent if other != path]
+        self._write("recent", [str(one) for one in [path, *others][:_RECENT]])
+
+    def forget(self, path: Path) -> None:
+        """Take a file that is no longer there from the recent ones."""
+        self._write("recent", [str(other) for other in self.recent if other != path])
+
+    @property
+    def folder(self) -> Path:
+        """Where a file was last opened or written."""
+        return Path(str(self._read("folder", "")))
+
+    @folder.setter
+    def folder(self, path: Path) -> None:
+        self._write("folder", str(path))
