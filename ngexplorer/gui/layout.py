@@ -104,16 +104,18 @@ class PlotGrid(QMainWindow):
             self.addDockWidget(_TOP, panel)
 
     def arrange(self, how: str) -> None:
-        """All plots as a "grid" (the first one over the others), in a "row", or as "tabs"."""
+        """All plots as a "grid" (the first one over two others, the rest behind the last), in a "row", or as "tabs"."""
         first, *others = self.panels
+        behind = others[2:] if how == "grid" else []
+        others = [panel for panel in others if panel not in behind]
         for panel in self.panels:
             panel.setFloating(False)
             self.removeDockWidget(panel)
         self.addDockWidget(_TOP, first)
         first.show()
         for before, panel in pairwise(self.panels):
-            if how == "tabs":
-                self.tabifyDockWidget(first, panel)
+            if how == "tabs" or panel in behind:
+                self.tabifyDockWidget(others[-1] if behind else first, panel)
             else:
                 below = how == "grid" and before is first
                 self.splitDockWidget(before, panel, _DOWN if below else _ACROSS)
@@ -121,6 +123,7 @@ class PlotGrid(QMainWindow):
         if how == "tabs":
             first.raise_()
         elif how == "grid":
+            others[-1].raise_()
             self.resizeDocks([first, others[0]], [self.height() // 2] * 2, _DOWN)
         if how != "tabs":
             row = others if how == "grid" else self.panels

@@ -44,6 +44,7 @@ from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
+from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
@@ -52,7 +53,7 @@ from ngexplorer.gui.presenter import Presenter
 from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Notice, Session
 from ngexplorer.gui.undo import Undo
-from ngexplorer.optimizers.catalog import TITLES
+from ngexplorer.optimizers.catalog import recipes
 from ngexplorer.runs import experiment as experiments
 
 _FRAME = 33
@@ -96,7 +97,7 @@ class MainWindow(QMainWindow):
         self.timeline = Timeline(session)
         self.table = RunsTable(session)
         self.notices = Notices(session)
-        self.views: list[View] = [self.trajectory, self.curves, self.spectrum]
+        self.views: list[View] = [self.trajectory, self.curves, self.spectrum, SpectrumTimeView(session)]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
         self.undo = Undo(session)
@@ -230,7 +231,7 @@ class MainWindow(QMainWindow):
             self.actions_.take(
                 f"example-{name}", action, "Example", "Open this experiment, which came with the program"
             )
-        for name, title in TITLES.items():
+        for name, (title, _) in recipes().items():
             action = QAction(title, self)
             action.triggered.connect(lambda _=False, name=name: self.setup.add_optimizer(name))
             self.actions_.take(f"add-{name}", action, "Add optimizer", "Put it into the race")

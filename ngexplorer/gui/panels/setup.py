@@ -31,8 +31,7 @@ from ngexplorer.gui.panels.preview import Preview
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
 from ngexplorer.objectives.losses import AnyLoss
-from ngexplorer.optimizers import RECIPES, Optimizer, parts
-from ngexplorer.optimizers.catalog import TITLES
+from ngexplorer.optimizers import RECIPES, Optimizer, catalog, parts
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.settings import SettingError, convert, members
 
@@ -247,18 +246,32 @@ class SetupPanel(QFrame):
                 return experiment, faults
 
     def _recipes(self) -> QMenu:
-        menu, family = QMenu(self), ""
-        for name in sorted(RECIPES, key=lambda name: _FAMILIES.index(_family(RECIPES[name]))):
-            if not menu.actions() or family != _family(RECIPES[name]):
-                family = _family(RECIPES[name])
-                menu.addSection(family)
-            menu.addAction(TITLES[name], lambda name=name: self.add_optimizer(name))
+        menu = QMenu(self)
+        menu.aboutToShow.connect(lambda: self._list_recipes(menu))  # own ones may have come
+        self._list_recipes(menu)
         return menu
+
+    def _list_recipes(self, menu: QMenu) -> None:
+        menu.clear()
+        known = catalog.recipes()
+        family = ""
+        for name in sorted(known, key=lambda name: _FAMILIES.index(_family(name, known[name][1]))):
+            title, optimizer = known[name]
+            if not menu.actions() or family != _family(name, optimizer):
+                family = _family(name, optimizer)
+                menu.addSection(family)
+            menu.addAction(title, lambda name=name: self.add_optimizer(name))
+        faulty = [one for one in catalog.own_optimizers().values() if one.fault]
+        if faulty:
+            menu.addSection("Cannot be used")
+        for one in faulty:
+            action = menu.addAction(f"{one.path.name}: {one.fault}")
+            action.setEnabled(False)
 
     def add_optimizer(self, name: str) -> None:
         """Put a recipe from the catalog at the end of the list."""
         with self._colours_kept():
-            self.raw["runs"].append(_contender(RECIPES[name]))
+            self.raw["runs"].append(_contender(catalog.recipe(name)))
         self._open = len(self.raw["runs"]) - 1
         self._try()
 
@@ -425,11 +438,13 @@ def _quiet(name: str, help_text: str, theme: themes.Theme) -> QToolButton:
     return button
 
 
-_FAMILIES = ("Gradients alone", "Hessian and Gauss-Newton", "Fisher matrices", "Kronecker factors")
+_FAMILIES = ("Gradients alone", "Hessian and Gauss-Newton", "Fisher matrices", "Kronecker factors", "Your own")
 
 
-def _family(optimizer: Optimizer) -> str:
-    """Under which heading a recipe is listed: by its curvature."""
+def _family(name: str, optimizer: Optimizer) -> str:
+    """Under which heading a recipe is listed: by its curvature, a person's own last."""
+    if name not in RECIPES:
+        return _FAMILIES[4]
     curvature = optimizer.curvature
     if isinstance(curvature, parts.Kronecker):
         return _FAMILIES[3]

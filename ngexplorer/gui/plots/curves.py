@@ -100,7 +100,7 @@ class CurvesView(View):
     """Every run's numbers; the part after the current time is faint, and a dot marks the current step."""
 
     def __init__(self, session: Session, column: str = "loss") -> None:
-        super().__init__(session, "")
+        super().__init__(session, "Curves")
         self.head.removeWidget(self.title)  # the choice of the column stands in its place
         self.title.hide()
         self.axis = Choice(list(AXES))
