@@ -124,13 +124,18 @@ class CurvesView(View):
             first.log,
         )
         self.head.insertWidget(0, first.choice)
-        for control in (self.axis, self.training, self.validation, self.log, self._more()):
+        for control in (self.axis, self._more()):
             self.head.addWidget(control)
         self.axis.activated.connect(self._release)
         for button in (self.training, self.validation):
             button.clicked.connect(self._release)
         self.legend = Legend(session)
-        self.column.insertWidget(1, self.legend)
+        beside = QHBoxLayout()
+        beside.setSpacing(themes.GRID // 2)
+        beside.addWidget(self.legend, 1)
+        for control in (self.training, self.validation, self.log):
+            beside.addWidget(control, 0, Qt.AlignmentFlag.AlignTop)
+        self.column.insertLayout(1, beside)
         self._read = session.generation
         session.race_changed.connect(self._new_race)
         session.shown_changed.connect(self.invalidate)
