@@ -134,10 +134,16 @@ class SetupPanel(QFrame):
         labels = self.session.experiment.labels() if len(self.session.experiment.runs) == len(runs) else names
         self._labels = labels
         switches = [run["enabled"] for run in runs]
+        loss = self._chosen("loss", AnyLoss)
+        doubt = (
+            ""
+            if loss.convex
+            else f"{loss.title} is not convex in the outputs, so this matrix may be indefinite; the Fisher never is"
+        )
         dressed = (names, colours, labels, switches, self._open, self.session.theme)
         if dressed == self._dressed:
             for i, run in enumerate(runs):
-                self._card(i).show_values(run["optimizer"])
+                self._card(i).show_values(run["optimizer"], doubt)
             self._mark()
             return
         self._dressed = dressed
@@ -145,7 +151,14 @@ class SetupPanel(QFrame):
             self.cards.takeAt(0).widget().deleteLater()
         for i, run in enumerate(runs):
             card = OptimizerCard(
-                i, run, labels[i], colours[i], self.session.theme, opened=i == self._open, unfolded=self._unfolded
+                i,
+                run,
+                labels[i],
+                colours[i],
+                self.session.theme,
+                opened=i == self._open,
+                unfolded=self._unfolded,
+                doubt=doubt,
             )
             card.changed.connect(self._changed)
             card.asked.connect(self._card_asked)
@@ -329,6 +342,7 @@ class OptimizerCard(QFrame):
         *,
         opened: bool,
         unfolded: set[str],
+        doubt: str,
     ) -> None:
         super().__init__()
         self.setObjectName("card")
@@ -354,6 +368,10 @@ class OptimizerCard(QFrame):
         titles.setSpacing(0)
         titles.addWidget(name)
         titles.addWidget(self.parts)
+        self.doubt = QLabel()
+        self.doubt.setObjectName("muted")
+        self.doubt.setWordWrap(True)
+        self.doubt.setFont(themes.font(11))
 
         self.switch = _quiet("eye" if enabled else "eye-off", "Switch off" if enabled else "Switch on", theme)
         self.switch.clicked.connect(lambda: self.changed.emit(f"runs[{number}].enabled", not enabled))
@@ -375,6 +393,7 @@ class OptimizerCard(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 5, 6, 5)
         layout.addLayout(head)
+        layout.addWidget(self.doubt)
         self.form: RecordForm | None = None
         if opened:
             path = f"runs[{number}].optimizer"
@@ -382,11 +401,14 @@ class OptimizerCard(QFrame):
             self.form = RecordForm(Optimizer, path, refusal=self._refusal, skip=("name",), unfolded=unfolded)
             self.form.changed.connect(self.changed)
             layout.addWidget(self.form)
-        self.show_values(raw["optimizer"])
+        self.show_values(raw["optimizer"], doubt)
 
-    def show_values(self, optimizer: dict[str, Any]) -> None:
-        """Show the optimizer's settings."""
+    def show_values(self, optimizer: dict[str, Any], doubt: str) -> None:
+        """Show the optimizer's settings, and under its name what may be wrong with its matrix here."""
         self.parts.setText(_parts_line(optimizer))
+        doubtful = optimizer["curvature"]["name"] == "gauss-newton"
+        self.doubt.setText(doubt)
+        self.doubt.setVisible(bool(doubt) and doubtful)
         self._raw = optimizer
         if self.form is not None:
             self.form.show_values(optimizer)
@@ -465,14 +487,27 @@ def _parts_line(optimizer: dict[str, Any]) -> str:
     """The parts in few words: "fisher · λ levenberg-marquardt 1"."""
     words = [optimizer["curvature"]["name"].replace("diagonal-empirical-fisher", "diag F̄")]
     damping = optimizer["damping"]
-    if damping["name"] != "none":
-        short = {"levenberg-marquardt": "LM"}.get(damping["name"], damping["name"])
-        words.append(f"λ {short} {_number(damping.get('initial', damping.get('value')))}")
+    match damping["name"]:
+        case "none":
+            pass
+        case "trust-region":
+            words.append(f"Δ {_number(damping.get('radius'))}")
+        case "cubic":
+            words.append(f"M {_number(damping.get('weight'))}")
+        case name:
+            short = {"levenberg-marquardt": "LM"}.get(name, name)
+            words.append(f"λ {short} {_number(damping.get('initial', damping.get('value')))}")
     if optimizer["learning_rate"] != 1:
         words.append(f"α {_number(optimizer['learning_rate'])}")
     momentum = optimizer["momentum"]
     if momentum["name"] != "none":
         words.append(f"μ {_number(momentum.get('coefficient', momentum.get('decay')))}")
+    usual = {"step": "fixed", "correction": "euler", "averaging": "none"}
+    words += [
+        optimizer[part]["name"].replace("-", " ") for part, name in usual.items() if optimizer[part]["name"] != name
+    ]
+    if optimizer["batches"]["name"] != "all":
+        words.append(f"batches of {_number(optimizer['batches'].get('size'))}")
     return " · ".join(words)
 
 

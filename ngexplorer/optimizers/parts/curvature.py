@@ -182,7 +182,7 @@ class Own(Part, frozen=True, kw_only=True, tag="own"):
             max_length=200,
             description="Name of a Python file in the folder of your own optimizers, without .py",
         ),
-    ]
+    ] = "my_method"
     settings: Annotated[str, Meta(max_length=1000, description="Arguments of the class, such as decay=0.9")] = ""
 
 
