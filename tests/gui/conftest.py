@@ -284,6 +284,12 @@ class Person:
         self.until(lambda: (view.pull(), view.settled and view.surface is not None)[1])
         QCoreApplication.processEvents()
         self.window.settle()
+        self.until(lambda: (view.pull(), view.settled)[1])  # settling may have changed its shape
+
+    @property
+    def in_sight(self):
+        """The plots that are not behind another one's tab."""
+        return [view for view in self.window.views if not view.visibleRegion().isEmpty()]
 
     @property
     def words(self):

@@ -151,7 +151,7 @@ def test_new_steps_are_drawn_by_every_view(still):
     still.session.racer.step()
     still.until(lambda: [shown.run.step for shown in still.session.runs] == [1, 1])
     still.sees("paused")
-    assert pull(still) == set(still.window.views)
+    assert pull(still) == set(still.in_sight)
 
 
 def test_a_hidden_view_is_not_drawn_until_it_is_seen(still):
@@ -167,7 +167,7 @@ def test_a_hidden_view_is_not_drawn_until_it_is_seen(still):
 
 def test_a_frame_that_has_used_up_its_time_leaves_the_rest_to_the_next(still):
     window = still.window
-    for view in window.views:
+    for view in still.in_sight:
         draw = view.draw
         view.draw = lambda draw=draw: (draw(), _busy(0.012))
         view.invalidate()
@@ -176,7 +176,7 @@ def test_a_frame_that_has_used_up_its_time_leaves_the_rest_to_the_next(still):
     assert len(still.drawn) == 1
     window.pull()
     window.pull()
-    assert set(still.drawn) == set(window.views), "they take turns"
+    assert set(still.drawn) == set(still.in_sight), "they take turns"
 
 
 def _busy(seconds):
@@ -225,7 +225,7 @@ def test_no_window_cuts_off_a_control(sit_at, two_moons, size):
     header = [window.menus, *window.buttons.values(), window.state_label]
     heads = [
         view.head.itemAt(i).widget()
-        for view in window.views
+        for view in person.in_sight
         for i in range(view.head.count())
         if view.head.itemAt(i).widget() not in (None, view.subtitle) and view.head.itemAt(i).widget().isVisible()
     ]
