@@ -23,10 +23,10 @@ class Every(Schedule, frozen=True, kw_only=True, tag="every"):
 
     title: ClassVar[str] = "Every so many steps"
 
-    steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps between two looks")] = 1
+    interval: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps between two looks")] = 1
 
     def due(self, step: int) -> bool:
-        return step % self.steps == 0
+        return step % self.interval == 0
 
 
 class Logarithmic(Schedule, frozen=True, kw_only=True, tag="logarithmic"):

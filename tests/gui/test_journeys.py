@@ -510,16 +510,16 @@ def test_a_chip_of_the_legend_hides_a_run_in_every_plot(finished, two_moons):
     person = finished(two_moons("heavy-ball", "newton", steps=5))
     window = person.window
     person.draws_all()
-    counts = [len(view.lines._lines) for view in window.views]
+    counts = [len(view.lines._lines) for view in person.in_sight]
     chip = window.curves.legend.chips[1]
     assert chip.text() == "Newton"
     person.clicks(chip)
     window.settle()
     assert person.session.is_hidden(1) and not chip.isChecked()
-    assert all(len(view.lines._lines) < count for view, count in zip(window.views, counts, strict=True))
+    assert all(len(view.lines._lines) < count for view, count in zip(person.in_sight, counts, strict=True))
     person.clicks(chip)
     window.settle()
-    assert [len(view.lines._lines) for view in window.views] == counts
+    assert [len(view.lines._lines) for view in person.in_sight] == counts
 
 
 def test_the_cross_hair_reads_every_visible_run(finished, two_moons):

@@ -15,7 +15,7 @@ from ngexplorer.settings import SettingError
 
 
 def test_every_so_many_steps():
-    assert [k for k in range(12) if Every(steps=5).due(k)] == [0, 5, 10]
+    assert [k for k in range(12) if Every(interval=5).due(k)] == [0, 5, 10]
     assert all(Every().due(k) for k in range(5))
     assert not any(Never().due(k) for k in range(5))
 
@@ -39,7 +39,7 @@ def test_a_decade_has_as_many_looks_as_asked_for_once_there_are_enough_steps(n, 
 
 def test_the_hessian_s_curvature_along_a_step_is_that_of_the_point_it_left(race):
     objective = race(["adam"]).runs[0].objective
-    probes = Probes(hessian_along_step=Every(steps=3), spectra=Never())
+    probes = Probes(hessian_along_step=Every(interval=3), spectra=Never())
     history = ngx.run(objective, make("natural-gradient"), steps=7, seed=3, probes=probes)
     found = history["hessian_along_step"]
     assert [k for k in range(8) if found[k] == found[k]] == [3, 6]
@@ -93,11 +93,11 @@ TEXT = '[data]\nname="two-moons"\n[model]\nname="mlp"\n[loss]\nname="bernoulli-l
 def test_an_experiment_sets_the_schedules():
     text = TEXT + (
         "[probes]\nvalidation = {name = 'logarithmic', per_decade = 5}\n"
-        "hessian_along_step = {name = 'every', steps = 10}\nspectra = {name = 'share', share = 0.5}\n"
+        "hessian_along_step = {name = 'every', interval = 10}\nspectra = {name = 'share', share = 0.5}\n"
     )
     found = experiment.parse(text, "here")
     assert found.probes == Probes(
-        validation=Logarithmic(per_decade=5), hessian_along_step=Every(steps=10), spectra=WithinShare(share=0.5)
+        validation=Logarithmic(per_decade=5), hessian_along_step=Every(interval=10), spectra=WithinShare(share=0.5)
     )
     assert experiment.parse(experiment.to_toml(found), "there") == found
     assert found.race().spectra.share == 0.5
@@ -108,7 +108,7 @@ def test_an_experiment_sets_the_schedules():
     [
         ("validation = {name = 'sometimes'}", r"there is no validation named 'sometimes'"),
         ("validation = {name = 'share'}", r"there is no validation named 'share'"),
-        ("spectra = {name = 'every', steps = 0}", r"probes\.spectra\.steps: 0 is not accepted; .*≥ 1"),
+        ("spectra = {name = 'every', interval = 0}", r"probes\.spectra\.interval: 0 is not accepted; .*≥ 1"),
         ("spectre = {name = 'never'}", r"probes: there is no setting named 'spectre'"),
     ],
 )

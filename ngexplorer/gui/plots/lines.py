@@ -245,8 +245,9 @@ def clipped(x: Array, y: Array, window: QRectF) -> list[tuple[Array, Array]]:
     if window.isEmpty():
         return [(x, y)]
     middle = np.array([window.center().x(), window.center().y()])
-    half = 0.5 * _AROUND * np.array([window.width(), window.height()])
-    lowest, highest = middle - half, middle + half
+    with np.errstate(over="ignore"):
+        half = 0.5 * _AROUND * np.array([window.width(), window.height()])
+        lowest, highest = middle - half, middle + half
     if x.min() >= lowest[0] and x.max() <= highest[0] and y.min() >= lowest[1] and y.max() <= highest[1]:
         return [(x, y)]
     # In units of the clipping box. What is very far is pulled nearer on its ray, to where differences are exact enough;
