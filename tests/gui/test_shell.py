@@ -293,7 +293,7 @@ def test_a_damaged_layout_is_the_first_one(reopened, tmp_path):
     first.preferences.keep_state("layout/panels", QByteArray(b"nonsense"))
     first.arrangement.save = lambda preferences: None
     again = reopened()
-    assert [panel.isVisible() for panel in again.arrangement.panels] == [True] * 5
+    assert [panel.isVisible() for panel in again.arrangement.panels] == [True] * 6
     assert abs(again.arrangement.panels[1].height() - usual[1].height()) < 60
 
 
@@ -310,8 +310,10 @@ def test_reset_layout_brings_every_panel_back(sit_at, two_moons):
     person.presses(Key.Key_0, CONTROL | Qt.KeyboardModifier.AltModifier)
     for _ in range(3):
         QCoreApplication.processEvents()
-    assert [(panel.isVisible(), panel.isFloating()) for panel in panels] == [(True, False)] * 5
+    assert [(panel.isVisible(), panel.isFloating()) for panel in panels] == [(True, False)] * 6
     for panel, rect in zip(panels, before, strict=True):
+        if panel.visibleRegion().isEmpty():  # behind a tab
+            continue
         assert (panel.geometry().topLeft() - rect.topLeft()).manhattanLength() <= 24, panel.objectName()
 
 
@@ -348,7 +350,7 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     window.trajectory.frame.setFocus()
     person.presses(Key.Key_F5)
     QCoreApplication.processEvents()
-    assert [panel.isVisible() for panel in window.arrangement.panels] == [False, True, False, False, False]
+    assert [panel.isVisible() for panel in window.arrangement.panels] == [False, True, False, False, False, False]
     assert not window.statusBar().isVisible()
     assert window.trajectory.subtitle.fontMetrics().height() > 1.3 * usual
     assert window.trajectory.frame.height() > 600
@@ -363,6 +365,8 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     assert window.trajectory.subtitle.fontMetrics().height() == usual
     assert all(panel.isVisible() for panel in window.arrangement.panels)
     for panel, rect in zip(window.arrangement.panels, before, strict=True):
+        if panel.visibleRegion().isEmpty():  # behind a tab
+            continue
         assert (panel.geometry().topLeft() - rect.topLeft()).manhattanLength() <= 24, panel.objectName()
 
 
@@ -432,10 +436,10 @@ def test_f6_goes_from_panel_to_panel(sit_at, two_moons):
     person = sit_at(two_moons("newton"))
     window = person.window
     seen = []
-    for _ in range(5):
+    for _ in range(5):  # not to the one behind a tab
         person.presses(Key.Key_F6)
         seen += [p.objectName() for p in window.arrangement.panels if p.isAncestorOf(window.focusWidget())]
-    assert seen == ["setup", "trajectory", "loss", "spectrum", "runs"]
+    assert seen == ["setup", "trajectory", "curves", "spectrum", "runs"]
     person.presses(Key.Key_F6, SHIFT)
     assert window.arrangement.plots.panels[2].isAncestorOf(window.focusWidget())
 
