@@ -13,10 +13,9 @@ from torch import Tensor
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature, EmpiricalFisher
 from ngexplorer.optimizers import parts
+from ngexplorer.optimizers.solvers.conjugate_gradient import between_looks, enough
 
 _BETWEEN_ANSWERS = 10
-_BETWEEN_LOOKS = 5
-"""So many iterations the step's solver makes between two looks at its stopping rule."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ def conjugate_gradient(
     backtracks may then have gone back to an earlier iterate. Watched by the point.
     """
     run = _Iteration(matrix, damping, settings, start)
+    between = between_looks(matrix.point.theta.device)
     stop: int | None = None
     reason = ""
     if run.residuals[0] == 0:
@@ -68,7 +68,7 @@ def conjugate_gradient(
             reason = reason or "negative curvature"
             break
         last = k == settings.iterations
-        if stop is None and (k % _BETWEEN_LOOKS == 0 or last or run.residuals[-1] == 0):
+        if stop is None and (k % between == 0 or last or run.residuals[-1] == 0):
             reason = run.stops() or ("iterations used up" if last else "")
             stop = k if reason else None
         ended = run.residuals[-1] == 0 or (stop is not None and k >= stop + beyond)
@@ -136,8 +136,9 @@ class _Iteration:
 
     def stops(self) -> str:
         """Why the step's rule stops here, or an empty text."""
-        if self.settings.stop == "residual" or self.residuals[-1] == 0:
-            return "residual below the tolerance" if self.residuals[-1] <= self.settings.tolerance else ""
+        if self.settings.stop != "progress" or self.residuals[-1] == 0:
+            near = self.residuals[-1] <= enough(self.settings, self.length)
+            return "residual below the tolerance" if near else ""
         i = self.count
         k = max(10, math.ceil(i / 10))
         if i <= k:

@@ -11,6 +11,7 @@ from ngexplorer.optimizers import parts
 from ngexplorer.optimizers.solvers.conjugate_gradient import by_conjugate_gradient
 
 SETTINGS = {
+    "forcing": parts.ConjugateGradient(stop="forcing", tolerance=0.5),
     "residual": parts.ConjugateGradient(tolerance=1e-3),
     "progress": parts.ConjugateGradient(stop="progress", tolerance=5e-4),
     "hessian-free": parts.ConjugateGradient(stop="progress", tolerance=5e-4, warm_start=0.95, preconditioned=True),

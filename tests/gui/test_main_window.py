@@ -173,7 +173,7 @@ def test_a_frame_that_has_used_up_its_time_leaves_the_rest_to_the_next(still):
         view.invalidate()
     still.drawn.clear()
     window.pull()
-    assert len(still.drawn) == 1
+    assert len(still.drawn) == 1 + any(view.underMouse() for view in still.in_sight)  # which is always drawn
     window.pull()
     window.pull()
     assert set(still.drawn) == set(still.in_sight), "they take turns"

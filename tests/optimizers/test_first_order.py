@@ -102,6 +102,7 @@ def test_a_first_order_record_has_nothing_of_a_model_it_does_not_have(mlp, objec
         "damping",
         "step_norm_curvature",
         "curvature_along_step",
+        "hessian_along_step",
         "lowest_eigenvalue",
         "solver_iterations",
         "solver_residual",

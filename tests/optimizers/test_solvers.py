@@ -1,5 +1,7 @@
 """Every solver solves what Cholesky solves, where it does, and notices what is not positive definite."""
 
+import itertools
+
 import msgspec
 import pytest
 import torch
@@ -73,6 +75,30 @@ def test_k_different_eigenvalues_take_k_iterations():
     exact = solve(matrix, b, 0.1, parts.Cholesky(), never)
     three = solve(matrix, b, 0.1, parts.ConjugateGradient(tolerance=1e-12, iterations=3), never)
     torch.testing.assert_close(three.direction, exact.direction, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [10.0, 1e-1, 1e-3, 1e-6])
+def test_a_forcing_term_asks_for_more_as_the_gradient_falls(length):
+    """‖r‖ ≤ min(½, √‖g‖)‖g‖ (Dembo, Eisenstat and Steihaug 1982), and no iteration more than that takes."""
+    matrix = matrix_of([float(k) for k in range(1, 21)])
+    b = torch.randn(20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    b = b * (length / b.norm())
+    share = min(0.5, length**0.5)
+    settings = parts.ConjugateGradient(stop="forcing", tolerance=0.5)
+    found = solve(matrix, b, 0.1, settings, never)
+    assert float(found.residual.norm()) <= share * length
+    if found.iterations > 1:
+        fewer = msgspec.structs.replace(settings, iterations=int(found.iterations) - 1)
+        assert float(solve(matrix, b, 0.1, fewer, never).residual.norm()) > share * length
+
+
+def test_newton_with_a_forcing_term_converges_faster_than_linearly(problems):
+    solver = {"name": "conjugate-gradient", "stop": "forcing", "tolerance": 0.5}
+    stepper = make("newton", damping="none", step="armijo", solver=solver).start(problems["logistic"])
+    norms = [stepper.step().gradient_norm for _ in range(9)]
+    assert float(stepper.point.gradient.abs().max()) < 1e-8
+    rates = [b / a for a, b in itertools.pairwise(norms) if b > 1e-10]
+    assert rates[-1] < 0.3 * rates[0]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

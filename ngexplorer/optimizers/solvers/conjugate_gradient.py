@@ -13,8 +13,6 @@ from ngexplorer.curvature import Curvature, EmpiricalFisher, IndefiniteError
 from ngexplorer.optimizers.parts import ConjugateGradient
 from ngexplorer.optimizers.solvers.solution import Solution
 
-# How many iterations run between two looks at how far it is: each look waits for a device that is not the host.
-_BETWEEN_LOOKS = 5
 _SPACING = 1.3
 """Snapshots of the way are this factor of iterations apart (Martens 2010)."""
 
@@ -38,7 +36,7 @@ def by_conjugate_gradient(
     if run.goal == 0:
         zero = torch.zeros_like(gradient)
         return Solution(zero, damping, "conjugate gradient: the gradient is zero", residual=gradient, iterations=0)
-    between = 1 if gradient.device.type == "cpu" else _BETWEEN_LOOKS
+    between = between_looks(gradient.device)
     for iteration in range(1, settings.iterations + 1):
         if cancel():
             raise Cancelled
@@ -48,6 +46,16 @@ def by_conjugate_gradient(
             if reason:
                 return run.solution(iteration, f"conjugate gradient: {reason}", loss)
     return run.solution(settings.iterations, "conjugate gradient: iterations used up", loss)
+
+
+def between_looks(device: torch.device) -> int:
+    """How many iterations run between two looks at how far it is: each waits for a device that is not the host."""
+    return 1 if device.type == "cpu" else 5
+
+
+def enough(settings: ConjugateGradient, length: float) -> float:
+    """The ‖(B + λI)d + g‖/‖g‖ at which it is close enough, for ‖g‖ = length."""
+    return min(settings.tolerance, math.sqrt(length)) if settings.stop == "forcing" else settings.tolerance
 
 
 class _Run:
@@ -66,10 +74,7 @@ class _Run:
         self.square = self.residual.dot(self.preconditioned)
         self.lowest = torch.full_like(self.square, torch.inf)
         steepness = float(gradient.dot(gradient))
-        share = (
-            min(settings.tolerance**2, math.sqrt(steepness)) if settings.stop == "forcing" else settings.tolerance**2
-        )
-        self.goal = share * steepness
+        self.goal = enough(settings, math.sqrt(steepness)) ** 2 * steepness
         self.models: list[Tensor] = []
         self.snapshots: list[tuple[int, Tensor]] = []
         self._next = 1.0
