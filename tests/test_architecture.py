@@ -69,9 +69,18 @@ def test_a_race_on_the_command_line_needs_no_qt(tmp_path):
 def test_the_tests_of_these_floors_pass_without_qt(tmp_path):
     """pytest itself runs with the block, so a test or a fixture that needs Qt fails.
 
-    All but curvature/test_matrices.py, the longest, which imports nothing that the others do not.
+    Some of each floor, with every fixture: what they import the others import too, and they take a quarter of the time.
     """
-    tests = ["tests/objectives", "tests/curvature/test_identities.py", "tests/optimizers", "tests/runs"]
+    tests = [
+        "tests/objectives/losses",
+        "tests/objectives/datasets",
+        "tests/curvature/test_identities.py",
+        "tests/optimizers/test_catalog.py",
+        "tests/optimizers/test_subproblems.py",
+        "tests/runs",
+        "tests/analysis/test_local_model.py",
+        "tests/tour/test_checks.py",
+    ]
     options = ["-p", "no:pytest-qt", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib", "-q", "-x"]
     arguments = [*options, f"--basetemp={tmp_path / 'inner'}", *tests]
     done = without_qt(f"import pytest; sys.exit(pytest.main({arguments!r}))")

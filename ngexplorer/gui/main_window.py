@@ -116,9 +116,9 @@ class MainWindow(QMainWindow):
         self._make_status()
 
         session.state_changed.connect(self._show_state)
-        session.race_changed.connect(lambda: self._show_state(session.state))
-        session.race_changed.connect(self.arrangement.share)
-        session.experiment_changed.connect(self.arrangement.share)
+        # Methods of a widget, which end with it; a lambda would outlive the window.
+        session.race_changed.connect(self._show_race)
+        session.experiment_changed.connect(self._share)
         session.theme_changed.connect(self._dress)
         self.document.changed.connect(self._show_document)
         self.undo.changed.connect(self._show_undo)
@@ -308,6 +308,13 @@ class MainWindow(QMainWindow):
         self.status["recorded"].setText(f"{steps:,} steps recorded")
         self.status["memory"].setText(f"{psutil.Process().memory_info().rss / 2**20:,.0f} MB")
         self.status["device"].setText(f"{session.experiment.device} · {session.experiment.dtype}")
+
+    def _show_race(self) -> None:
+        self._show_state(self.session.state)
+        self._share()
+
+    def _share(self) -> None:
+        self.arrangement.share()
 
     def _show_state(self, state: str) -> None:
         session = self.session

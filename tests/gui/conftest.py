@@ -284,7 +284,7 @@ class Person:
         self.until(lambda: (view.pull(), view.settled and view.surface is not None)[1])
         QCoreApplication.processEvents()
         self.window.settle()
-        self.until(lambda: (view.pull(), view.settled)[1])  # settling may have changed its shape
+        self.until(lambda: not view.pull() and view.settled)  # settling may have changed its shape
 
     @property
     def in_sight(self):
