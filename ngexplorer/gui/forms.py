@@ -269,7 +269,7 @@ class RecordForm(QWidget):
         for name, field in self._fields.items():
             full = f"{self.path}.{name}" if self.path else name
             mine = {p: why for p, why in faults.items() if p == full or p.startswith((full + ".", full + "["))}
-            inner = field.editor.mark(mine) if isinstance(field.editor, PartForm | RecordForm) else set()
+            inner = field.editor.mark(mine) if isinstance(field.editor, PartForm) else set()
             field.mark(next((why for path, why in mine.items() if path not in inner), ""))
             found |= mine.keys()
         return found
@@ -277,9 +277,6 @@ class RecordForm(QWidget):
     def _add(self, name: str, declared: Any) -> None:
         full = f"{self.path}.{name}" if self.path else name
         kind, title, description = _unwrapped(name, declared)
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and not kind.__struct_config__.tag:
-            self._add_group(name, title, RecordForm(kind, full, refusal=self._refusal, unfolded=self._unfolded))
-            return
         editor, setter = self._editor(kind, full)
         if description:
             editor.setToolTip(description)
@@ -290,14 +287,6 @@ class RecordForm(QWidget):
         self.add_row(title, field, editor.fold if isinstance(editor, PartForm) else None)
         if isinstance(editor, PartForm):
             self._layout.addRow(editor.settings)
-
-    def _add_group(self, name: str, title: str, form: RecordForm) -> None:
-        """Put a record's own rows below, under its name."""
-        form.changed.connect(self.changed)
-        self._fields[name] = Field(form)
-        self._setters[name] = form.show_values
-        self._layout.addRow(caption(title))
-        self._layout.addRow(self._fields[name])
 
     def add_row(self, title: str, widget: QWidget, beside: QWidget | None = None) -> None:
         """Put a labelled widget below, another one beside the label."""

@@ -32,6 +32,7 @@ from ngexplorer.gui.session import Session
 from ngexplorer.objectives import assembly
 from ngexplorer.objectives.losses import AnyLoss
 from ngexplorer.optimizers import RECIPES, Optimizer, catalog, parts
+from ngexplorer.runs import Probes
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.settings import SettingError, convert, members
 
@@ -59,7 +60,7 @@ class SetupPanel(QFrame):
         self._dressed: object = None
         """What the cards were made for; while it stays the same they are kept, and the keyboard focus with them."""
 
-        self.form = RecordForm(Experiment, "", refusal=self._refusal, skip=("title", "device", "runs"))
+        self.form = RecordForm(Experiment, "", refusal=self._refusal, skip=("title", "device", "runs", "probes"))
         self.form.changed.connect(self._changed)
         self.device = Choice([(name, name) for name in assembly.devices()])
         self.device.picked.connect(lambda value: self._changed("device", value))
@@ -67,6 +68,8 @@ class SetupPanel(QFrame):
         self.device.setToolTip("Where it is computed")
         self.form.add_row("Device", self.device)
 
+        self.probes = RecordForm(Probes, "probes")
+        self.probes.changed.connect(self._changed)
         self.preview = Preview(session)
         self.hint = QLabel("The set-up has changed. Reset (Ctrl+R) starts a race with it.")
         self.hint.setObjectName("hint")
@@ -94,6 +97,9 @@ class SetupPanel(QFrame):
         column.addLayout(self.cards)
         column.addWidget(self.message)
         column.addWidget(self.add)
+        column.addSpacing(themes.GRID)
+        column.addWidget(caption("Probes"))
+        column.addWidget(self.probes)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -120,6 +126,7 @@ class SetupPanel(QFrame):
                 entry.setModified(False)  # what was being typed belonged to the other experiment
         self._faults, self._not_loaded = {}, {}
         self.form.show_values(self.raw)
+        self.probes.show_values(self.raw["probes"])
         self.device.show_value(self.raw["device"])
         self._show_cards()
         self._show_hint()
@@ -178,7 +185,7 @@ class SetupPanel(QFrame):
     def _mark(self) -> None:
         """Mark the fields that cannot be; what has none here is said below the optimizers."""
         faults = self._not_loaded | self._faults
-        found = self.form.mark(faults)
+        found = self.form.mark(faults) | self.probes.mark(faults)
         for i in range(self.cards.count()):
             found |= self._card(i).mark(faults)
         homeless = [": ".join((*self._named(path), why)) for path, why in faults.items() if path not in found]
