@@ -196,6 +196,7 @@ def test_commands_before_there_is_a_race_do_nothing(racer, two_moons):
     racer.edit(0, "learning_rate", 0.1)
     racer.set_steps(3)
     loaded(racer, two_moons())
+    racer.until(lambda: len(racer.told) == 2)  # the word that it is ready comes after the race
     assert racer.told == ["loading", "ready"]
 
 
