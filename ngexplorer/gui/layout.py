@@ -25,12 +25,14 @@ from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.preferences import Preferences
 
-VERSION = 1
+VERSION = 2
 """Of the saved state: another one is not read."""
-_LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
-_TOP = Qt.DockWidgetArea.TopDockWidgetArea
+_LEFT, _RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+_TOP, _BOTTOM = Qt.DockWidgetArea.TopDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 _SETUP_WIDTH = 320
+_ROOMY = 1400
+"""Pixels: the width of a window from which on the explanations stand beside the plots at first."""
 _NESTED = (
     QMainWindow.DockOption.AnimatedDocks
     | QMainWindow.DockOption.AllowNestedDocks
@@ -41,8 +43,12 @@ _NESTED = (
 class Panel(QDockWidget):
     """A panel that can be moved by its head, closed, and opened again from the View menu."""
 
-    def __init__(self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None, behind: str = ""
+    ) -> None:
         super().__init__(title)
+        self.behind = behind
+        """The name of the panel that it shares its place with at first, behind it."""
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
@@ -99,42 +105,47 @@ class PlotGrid(QMainWindow):
             view.column.removeItem(head)
             head.setParent(None)
             view.column.setContentsMargins(12, 2, 12, 8)
-            panel = Panel(view.title.text().lower(), view.title.text(), view, head)
+            panel = Panel(view.title.text().lower(), view.title.text(), view, head, behind=view.behind)
             self.panels.append(panel)
             self.addDockWidget(_TOP, panel)
 
     def arrange(self, how: str) -> None:
-        """All plots as a "grid" (the first one over two others, the rest behind the last), in a "row", or as "tabs"."""
-        first, *others = self.panels
-        behind = others[2:] if how == "grid" else []
-        others = [panel for panel in others if panel not in behind]
+        """All plots as a "grid" (the first one over the others, each with those behind it that belong to it), in a
+        "row" of the same, or as "tabs"."""
+        first = self.panels[0]
+        front = [first] if how == "tabs" else [panel for panel in self.panels if not panel.behind]
         for panel in self.panels:
             panel.setFloating(False)
             self.removeDockWidget(panel)
         self.addDockWidget(_TOP, first)
-        first.show()
-        for before, panel in pairwise(self.panels):
-            if how == "tabs" or panel in behind:
-                self.tabifyDockWidget(others[-1] if behind else first, panel)
-            else:
-                below = how == "grid" and before is first
-                self.splitDockWidget(before, panel, _DOWN if below else _ACROSS)
+        for before, panel in pairwise(front):
+            below = how == "grid" and before is first
+            self.splitDockWidget(before, panel, _DOWN if below else _ACROSS)
+        named = {panel.objectName(): panel for panel in front}
+        for panel in self.panels:
+            if panel not in front:
+                self.tabifyDockWidget(named.get(panel.behind, first), panel)
             panel.show()
-        if how == "tabs":
-            first.raise_()
-        elif how == "grid":
-            others[-1].raise_()
-            self.resizeDocks([first, others[0]], [self.height() // 2] * 2, _DOWN)
-        if how != "tabs":
-            row = others if how == "grid" else self.panels
-            self.resizeDocks(row, [self.width() // len(row)] * len(row), _ACROSS)
+        for panel in front:
+            panel.raise_()
+        if how == "grid":
+            self.resizeDocks(front[:2], [self.height() // 2] * 2, _DOWN)
+        row = front[1:] if how == "grid" else front
+        self.resizeDocks(row, [self.width() // len(row)] * len(row), _ACROSS)
 
 
 class Arrangement:
-    """The panels of a window: set-up on the left, plots in the middle, timeline and runs below."""
+    """The panels of a window: set-up on the left, plots in the middle, explanations on the right, timeline and runs
+    below."""
 
     def __init__(
-        self, window: QMainWindow, setup: QWidget, views: list[View], timeline: QWidget, table: RunsTable
+        self,
+        window: QMainWindow,
+        setup: QWidget,
+        views: list[View],
+        explanations: list[Panel],
+        timeline: QWidget,
+        table: RunsTable,
     ) -> None:
         self._window, self._table = window, table
         window.setDockOptions(_NESTED)
@@ -143,7 +154,8 @@ class Arrangement:
         window.setCentralWidget(self.plots)
         self.setup = Panel("setup", "Set-up", setup)
         self.runs = Panel("runs", "Timeline and runs", _framed(table), timeline)
-        self.panels = [self.setup, *self.plots.panels, self.runs]
+        self.explanations = explanations
+        self.panels = [self.setup, *self.plots.panels, *explanations, self.runs]
         self.rows_chosen = False
         """Whether a person has chosen the height of the runs table; until then it follows its rows."""
         self._settled = False
@@ -151,20 +163,27 @@ class Arrangement:
 
     def reset(self) -> None:
         """Every panel where it was at first."""
-        for area, panel in ((_LEFT, self.setup), (_BOTTOM, self.runs)):
+        # Where the window is narrow the plots need the room of the explanations; the View menu opens them.
+        roomy = self._window.width() >= _ROOMY
+        places = [(_LEFT, self.setup), *((_RIGHT, panel) for panel in self.explanations), (_BOTTOM, self.runs)]
+        for area, panel in places:
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.show()
+            panel.setVisible(roomy or area != _RIGHT)
+        self._widen()
         self.plots.arrange("grid")
-        self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
         self.rows_chosen = False
         self.share()
+
+    def _widen(self) -> None:
+        self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
+        self._window.resizeDocks(self.explanations, [_SETUP_WIDTH] * len(self.explanations), _ACROSS)
 
     def settle(self) -> None:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
         if not self._settled:
             self._settled = True
-            self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
+            self._widen()
             self.plots.arrange("grid")
             self.share()
 

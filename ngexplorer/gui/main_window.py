@@ -110,7 +110,7 @@ class MainWindow(QMainWindow):
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        self.arrangement = Arrangement(self, self.setup, self.views, self.timeline, self.table)
+        self.arrangement = Arrangement(self, self.setup, self.views, [], self.timeline, self.table)
         self.presenter = Presenter(self)
         self._list_panels()
         self._make_status()

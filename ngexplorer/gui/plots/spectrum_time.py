@@ -30,6 +30,8 @@ _COLUMNS = 400
 class SpectrumTimeView(View):
     """One matrix of one run: positive eigenvalues above, negative ones below, faint where few lie."""
 
+    behind = "spectrum"
+
     def __init__(self, session: Session) -> None:
         self.axis = BrokenAxis("left")
         self.axis.floor, self.axis.gap = _FLOOR, 0.0

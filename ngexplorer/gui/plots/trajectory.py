@@ -125,6 +125,7 @@ class TrajectoryView(View):
     def _new_race(self) -> None:
         if self._asked is None or self._asked[0] != self.session.generation:
             self.surface = self._window = None
+            self._generation = 0  # an answer on its way is about the race before
             self.frame.release()
 
     def draw(self) -> None:

@@ -26,6 +26,9 @@ class View(QFrame):
     """A panel with a plot. The window calls `pull` at 30 Hz while it can be seen; `draw` runs only where the
     `fingerprint` of what it would draw has changed."""
 
+    behind = ""
+    """The name of the view that it shares its place with at first, as a tab behind it; none: it has its own."""
+
     def __init__(self, session: Session, title: str, left: Axis | None = None) -> None:
         super().__init__()
         self.setObjectName("panel")
