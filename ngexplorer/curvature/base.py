@@ -38,6 +38,13 @@ class TooLargeError(MemoryError):
     """A dense matrix does not fit into memory."""
 
 
+def lost_in_rounding(factor: Tensor) -> Tensor:
+    """Whether a pivot of a Cholesky factor is rounding beside the largest, at most n units of its last place: a
+    singular matrix may have a factor by chance, and what is solved with it is rounding then. A scalar tensor."""
+    pivots = factor.diagonal().square()
+    return pivots.min() <= len(pivots) * torch.finfo(factor.dtype).eps * pivots.max()
+
+
 class Curvature:
     """A symmetric P × P matrix at one θ of an objective, a mean over cases, weight decay's ηI included.
 
