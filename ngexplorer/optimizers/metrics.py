@@ -144,9 +144,11 @@ class Solved(Metric):
 
     def within(self, gradient: Tensor, radius: float, cancel: Cancel) -> Solution:
         """The minimizer of the model in a ball."""
-        if isinstance(self.solver, parts.ConjugateGradient) or self.matrix.shape[0] > parts.Auto.largest_dense:
-            most = self.solver.iterations if isinstance(self.solver, parts.ConjugateGradient) else 250
-            return steihaug(self.matrix, gradient, radius, most, cancel)
+        solver = self.solver
+        if isinstance(solver, parts.Auto) and self.matrix.shape[0] > parts.Auto.largest_dense:
+            solver = parts.ConjugateGradient()
+        if isinstance(solver, parts.ConjugateGradient):
+            return steihaug(self.matrix, gradient, radius, solver.iterations, cancel)
         return in_ball(self.matrix, gradient, radius)
 
     def cubic(self, gradient: Tensor, weight: float) -> Solution:

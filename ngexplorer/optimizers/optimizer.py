@@ -48,6 +48,11 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             found.append(("solver", f"{title} needs none; only 'auto' goes with it"))
         if not solved and isinstance(self.damping, parts.TrustRegion | parts.Cubic):
             found.append(("damping", f"{self.damping.title} needs a matrix that can be decomposed; {title} is none"))
+        bounded = isinstance(self.damping, parts.TrustRegion | parts.Cubic)
+        if isinstance(self.damping, parts.TrustRegion | parts.Cubic) and solved:
+            reason = self.damping.solver_refusal(self.solver)
+            if reason:
+                found.append(("solver", reason))
         if isinstance(self.step, parts.ModelMinimum) and not self.second_order:
             found.append(("step", f"{title} has no quadratic model to minimize"))
         fisher = isinstance(self.curvature, parts.Fisher) and self.curvature.form == "whole"
@@ -59,7 +64,6 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         carried = isinstance(self.momentum, parts.HeavyBall | parts.Nesterov)
         if searching and (carried or not isinstance(self.correction, parts.Euler)):
             found.append(("step", f"{self.step.title} goes along the direction alone, without momentum or correction"))
-        bounded = isinstance(self.damping, parts.TrustRegion | parts.Cubic)
         if bounded and (carried or not isinstance(self.correction, parts.Euler)):
             found.append(
                 ("damping", f"{self.damping.title} bounds the step, momentum or a correction would lengthen it")
