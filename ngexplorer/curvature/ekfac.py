@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ngexplorer.curvature.kfac import KFAC, Factors, Labels, Sharing
+from ngexplorer.curvature.kfac import KFAC, Factors, Tikhonov
 from ngexplorer.curvature.layers import rows_of
-from ngexplorer.objectives import Objective, Point
+from ngexplorer.objectives import Objective
 from ngexplorer.objectives.networks import Statistics
 from ngexplorer.objectives.networks.base import Affine
 
@@ -20,22 +20,13 @@ class EKFAC(KFAC):
 
     name: ClassVar[str] = "ekfac"
     title: ClassVar[str] = "EKFAC matrix"
+    dampings: ClassVar[tuple[Tikhonov, ...]] = ("exact",)
 
-    def __init__(
-        self,
-        objective: Objective,
-        theta: Tensor | Point,
-        labels: Labels = "sampled",
-        seed: int = 0,
-        *,
-        sharing: Sharing = "expand",
-    ) -> None:
-        super().__init__(objective, theta, labels, seed, sharing=sharing)
-        if not objective.gradients_by_layers:
-            raise ValueError(
-                f"{self.title}: of outputs at several positions of a case the layers know only the gradients' sum; "
-                "KFAC is accepted"
-            )
+    @staticmethod
+    def _refusal(objective: Objective) -> str | None:
+        if objective.affine_refusal is None and not objective.gradients_by_layers:
+            return "of outputs at several positions of a case the layers know only the gradients' sum; KFAC is accepted"
+        return objective.affine_refusal
 
     def _eigenbasis(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
         found: list[tuple[Factors, Tensor, Tensor, Tensor]] = self._kept("eigenbasis", self._moments)
@@ -74,11 +65,6 @@ class EKFAC(KFAC):
         """All eigenvalues, ascending, (P,): the second moments."""
         spectra = [scale.reshape(-1) for *_, scale in self._eigenbasis()]
         return torch.cat(spectra).sort()[0] + self.objective.weight_decay
-
-    def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
-        """(B + damping·I)⁻¹ b, (P,) → (P,). Raises IndefiniteError where that is singular."""
-        self._check(b)
-        return self._solve_exactly(b, damping)
 
 
 def _squares(found: Statistics, u_g: Tensor, u_a: Tensor) -> Tensor:

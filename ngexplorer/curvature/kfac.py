@@ -19,6 +19,7 @@ from ngexplorer.objectives.networks.base import Affine
 
 Labels = Literal["sampled", "exact", "training"]
 Sharing = Literal["expand", "reduce"]
+Tikhonov = Literal["factored", "exact"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class KFAC(Curvature):
     sharing: how the positions of a shared weight (a convolution's pixels) are put together: "expand" takes each as a
     case of its own, "reduce" averages ā and sums g over them first (Eschenhagen et al. 2023).
     tikhonov: `solve` damps the factors, A + πγI and G + γ/π I with γ² = damping + η and π² = (tr A/d_A)/(tr G/d_G)
-    ("factored"), or solves with F + (damping)I as it is ("exact").
+    ("factored", the default), or solves with F + (damping)I as it is ("exact").
 
     Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers, each used once, and for
     labels other than the training ones where the loss is not the negative log of a density.
@@ -56,6 +57,8 @@ class KFAC(Curvature):
 
     name: ClassVar[str] = "kfac"
     title: ClassVar[str] = "K-FAC matrix"
+    dampings: ClassVar[tuple[Tikhonov, ...]] = ("factored", "exact")
+    """What `tikhonov` may be, the default first"""
 
     def __init__(
         self,
@@ -65,17 +68,19 @@ class KFAC(Curvature):
         seed: int = 0,
         *,
         sharing: Sharing = "expand",
-        tikhonov: Literal["factored", "exact"] = "factored",
+        tikhonov: Tikhonov | None = None,
     ) -> None:
+        tikhonov = tikhonov or self.dampings[0]
         for name, value, accepted in (
             ("labels", labels, ("sampled", "exact", "training")),
             ("sharing", sharing, ("expand", "reduce")),
-            ("tikhonov", tikhonov, ("factored", "exact")),
+            ("tikhonov", tikhonov, self.dampings),
         ):
             if value not in accepted:
                 raise ValueError(f"{name}: {value!r}; one of {', '.join(accepted)} is accepted")
-        if objective.affine_refusal is not None:
-            raise ValueError(f"{self.title}: {objective.affine_refusal}")
+        refusal = self._refusal(objective)
+        if refusal is not None:
+            raise ValueError(f"{self.title}: {refusal}")
         if labels != "training":
             require_density(objective, self.title)
         if not objective.plain_penalty:
@@ -87,6 +92,11 @@ class KFAC(Curvature):
         self._given: list[Factors] | None = None
         self._token: object = None
         """Tells what is computed from given factors apart from all else that the point keeps"""
+
+    @staticmethod
+    def _refusal(objective: Objective) -> str | None:
+        """Why a model has no such matrix; None: it has."""
+        return objective.affine_refusal
 
     def with_factors(self, factors: list[Factors]) -> KFAC:
         """The same matrix with these factors, running averages say, in place of those estimated at the point."""
