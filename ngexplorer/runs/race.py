@@ -182,13 +182,12 @@ class Run:
 class Race:
     """Runs that advance in turns: fair by steps taken, or by seconds of compute ('seconds')."""
 
-    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps", spectra: bool = True) -> None:
+    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps") -> None:
         self.runs = runs
         self.turns = turns
-        self.spectra = SpectrumProbe(runs[0].probes.spectra) if spectra and runs else None
-        if self.spectra is not None:
-            for number, run in enumerate(runs):
-                self.spectra.enter(number, run.optimizer, run.objective)
+        self.spectra = SpectrumProbe(runs[0].probes.spectra if runs else Never())
+        for number, run in enumerate(runs):
+            self.spectra.enter(number, run.optimizer, run.objective)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
@@ -217,10 +216,10 @@ class Race:
     def advance_run(self, run: Run, cancel: Cancel = never) -> None:
         """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
-        if self.spectra is not None:  # an edit may have changed its matrix, and more steps may have brought it back
-            self.spectra.enter(number, run.optimizer, run.objective)
+        # An edit may have changed its matrix, and more steps may have brought it back.
+        self.spectra.enter(number, run.optimizer, run.objective)
         run.advance(cancel, self.spectra, number)
-        if not run.live and self.spectra is not None:
+        if not run.live:
             self.spectra.retire(number)
 
     def set_steps(self, steps: int) -> None:
