@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ngexplorer.curvature import Curvature
 from ngexplorer.curvature.kfac import Factors, Inverse
+from ngexplorer.curvature.running_average import Numbers
 from ngexplorer.optimizers import parts
 
 
@@ -38,6 +39,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The curvature matrix of an earlier step, where it serves for some"""
     looked_at: int = 0
     """The count at which that matrix was looked at"""
+    matrix_average: Numbers = ()
+    """The running average of the matrices"""
+    looks: int = 0
+    """Over how many of them"""
     mean: Tensor | None = None
     """The average of the iterates"""
     averaged: int = 0

@@ -13,6 +13,7 @@ from ngexplorer.cancellation import Cancel
 from ngexplorer.curvature import KFAC, Curvature, Fisher, LayerDiagonal
 from ngexplorer.curvature import Diagonal as DiagonalForm
 from ngexplorer.curvature.kfac import Factors
+from ngexplorer.curvature.running_average import RunningAverage, averaged, numbers_of, with_numbers
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers import parts
 from ngexplorer.optimizers.memory import Memory
@@ -102,13 +103,32 @@ class LimitedMemory(Metric):
 
 
 class Solved(Metric):
-    """A curvature matrix and a way to solve with it."""
+    """A curvature matrix and a way to solve with it: the point's own, the one of an earlier step while that serves, or
+    the running average of those seen. `memory` is with it."""
 
     def __init__(
-        self, matrix: Curvature, solver: parts.Solver, memory: Memory, loss: Callable[[Tensor], float]
+        self,
+        part: parts.Matrix,
+        solver: parts.Solver,
+        point: Point,
+        memory: Memory,
+        seed: int,
+        loss: Callable[[Tensor], float],
     ) -> None:
-        self.matrix: Curvature = matrix
-        self.solver, self.memory, self.loss = solver, memory, loss
+        self.solver, self.loss = solver, loss
+        if memory.matrix is not None and memory.count - memory.looked_at < part.refresh:
+            self.matrix: Curvature = memory.matrix
+            self.memory = memory
+            return
+        self.matrix = part.at(point, seed)
+        if part.decay > 0:
+            _require_small(self.matrix)
+            looks = memory.looks + 1
+            average = averaged(memory.matrix_average, numbers_of(self.matrix), looks, part.decay)
+            memory = msgspec.structs.replace(memory, matrix_average=average, looks=looks)
+            self.matrix = with_numbers(self.matrix, average)
+        kept = self.matrix if part.refresh > 1 else None
+        self.memory = msgspec.structs.replace(memory, matrix=kept, looked_at=memory.count)
 
     def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
         matrix = self.matrix
@@ -156,8 +176,26 @@ class Solved(Metric):
         return with_cube(self.matrix, gradient, weight)
 
 
+def _require_small(matrix: Curvature) -> None:
+    """Raise SettingError where the running average of a matrix would be kept as too many numbers."""
+    if isinstance(matrix, DiagonalForm):
+        return
+    by_layers = isinstance(matrix, LayerDiagonal)
+    sizes = [layer.stop - layer.start for layer in matrix.objective.layers] if by_layers else [matrix.shape[0]]
+    largest = parts.Auto.largest_dense
+    if max(sizes) > largest:
+        what, smaller = ("a layer's block", "diagonal") if by_layers else ("the whole matrix", "layers or diagonal")
+        raise SettingError(
+            "curvature.decay",
+            f"the running average of {what} is kept as n × n numbers, n ≤ {largest:,}; here n is {max(sizes):,}: "
+            f"form = {smaller}, or decay = 0, goes with this model",
+        )
+
+
 def _chosen(matrix: Curvature, damping: float, plain: bool) -> tuple[parts.Solver, str]:
     """The cheapest solver that is exact, conjugate gradient where none is cheap; and why it is that."""
+    if isinstance(matrix, RunningAverage):
+        return parts.Cholesky(), "a running average is a dense matrix"
     structured = matrix.objective.structured
     largest = parts.Auto.largest_dense if structured else parts.Auto.largest_by_products
     size, rows = matrix.shape[0], matrix.point.outputs.numel()

@@ -53,6 +53,11 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             reason = self.damping.solver_refusal(self.solver)
             if reason:
                 found.append(("solver", reason))
+        if isinstance(self.curvature, parts.Matrix) and self.curvature.decay > 0:
+            if isinstance(self.solver, parts.SampleSpace):
+                found.append(("solver", "a running average is of the cases of many points; sample space has one's"))
+            if isinstance(self.correction, parts.Geodesic):
+                found.append(("correction", "the geodesics are those of the Fisher metric, not of its running average"))
         if isinstance(self.step, parts.ModelMinimum) and not self.second_order:
             found.append(("step", f"{title} has no quadratic model to minimize"))
         fisher = isinstance(self.curvature, parts.Fisher) and self.curvature.form == "whole"

@@ -67,7 +67,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
-            self._memory = msgspec.structs.replace(self._memory, matrix=None)
+            self._memory = msgspec.structs.replace(self._memory, matrix=None, matrix_average=(), looks=0)
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -210,9 +210,7 @@ class Stepper:
             case parts.Kronecker():
                 return metrics.Kronecker(part, point, memory, seed)
             case _:
-                served = memory.matrix is not None and memory.count - memory.looked_at < part.refresh
-                matrix = memory.matrix if served and memory.matrix is not None else part.at(point, seed)
-                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
+                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -348,11 +346,8 @@ class Stepper:
         )
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
-        if isinstance(metric, metrics.Kronecker):
+        if isinstance(metric, metrics.Kronecker | metrics.Solved):
             memory = metric.memory
-        part = self.optimizer.curvature
-        if isinstance(part, parts.Matrix) and part.refresh > 1 and metric.matrix is not memory.matrix:
-            memory = msgspec.structs.replace(memory, matrix=metric.matrix, looked_at=memory.count)
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
         if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀

@@ -65,6 +65,14 @@ class Matrix(Part, frozen=True, kw_only=True):
 
     form: Form = "whole"
     refresh: Refresh = 1
+    decay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="ε of a running average of the matrices looked at, min(1 − 1/k, ε) of the k-th; 0: each alone",
+        ),
+    ] = 0.0
 
     def at(self, point: Point, seed: int) -> matrices.Curvature:
         """The matrix at a point; `seed` draws the labels, where some are drawn."""
