@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Diagonal, LayerDiagonal, TooLargeError
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.objectives import Objective, Point
 
 Matrix = NDArray[np.floating[Any]]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 import traceback
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
 import torch
+from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
-from ngexplorer.runs.probes import Probes, SpectrumProbe, evaluate, hessian_along
+from ngexplorer.runs.probes import Probes, SpectrumProbe, angles_of, evaluate, hessian_along
 from ngexplorer.runs.schedule import Never
 
 State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
@@ -43,6 +45,8 @@ class Run:
         self.steps = steps
         self.state: State = "ready"
         self.seconds = 0.0
+        self.probe_seconds = 0.0
+        """What its probes took, which is not in its own seconds; spectra count theirs themselves"""
         self.gradient_equivalents = 0.0
         self.history = History(label, optimizer.name, seed)
         self._optimizer = optimizer
@@ -111,7 +115,7 @@ class Run:
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
             point = stepper.result
-            step = self._probed(step, looked, stepper)
+            step = self._probed(step, looked.theta, stepper)
             # The step's own loss, read already, where it looked at what counts.
             self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
@@ -138,22 +142,40 @@ class Run:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
-    def _probed(self, step: Step, left: Point, stepper: Stepper) -> Step:
-        """The record with what the probes add to it, at the point that the step left. What fails is an event."""
-        delta = stepper.point.theta - left.theta
-        if not self.probes.hessian_along_step.due(self.step + 1) or not bool(delta.any()):
+    def _probed(self, step: Step, left: Tensor, stepper: Stepper) -> Step:
+        """The record with what the probes add to it, at the θ that the step left and through the cases it saw. They
+        look at a point of their own, for the optimizer may come back to its one."""
+        began, at, probes = perf_counter(), self.step + 1, self.probes
+        delta = stepper.point.theta - left
+        along, angles = probes.hessian_along_step.due(at), probes.angles.due(at)
+        if not (along or angles) or not bool(delta.any()):
             return step
+        point = stepper.point.objective.at(left)
+        damping = step.damping if step.damping > 0 else probes.angle_damping
+        if along:
+            step = self._added(
+                step, "curvature of the Hessian along", lambda: {"hessian_along_step": hessian_along(point, delta)}
+            )
+        if angles:
+            step = self._added(step, "angles of", lambda: angles_of(point, delta, damping))
+        self.probe_seconds += perf_counter() - began
+        return step
+
+    def _added(self, step: Step, what: str, look: Callable[[], dict[str, float]]) -> Step:
+        """The record with what a probe sees. What fails is an event."""
         try:
-            return msgspec.structs.replace(step, hessian_along_step=hessian_along(left, delta))
+            return msgspec.structs.replace(step, **look())
         except Exception as error:
             at = self.step + 1
-            message = f"no curvature of the Hessian along step {at}: {type(error).__name__}: {error}"
+            message = f"no {what} step {at}: {type(error).__name__}: {error}"
             self.history.events.append(Event(at, "probe", message, traceback.format_exc()))
             return step
 
     def _write(self, loss: float, step: Step | None, point: Point) -> None:
         due = self.probes.validation.due(len(self.history))
+        began = perf_counter()
         validation_loss, metric = evaluate(self.objective, point) if due else (math.nan, math.nan)
+        self.probe_seconds += perf_counter() - began
         leading = {
             "step": float(len(self.history)),
             "seconds": self.seconds,
