@@ -10,9 +10,8 @@ import msgspec
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel
-from ngexplorer.curvature import KFAC, Curvature, Fisher, LayerDiagonal
+from ngexplorer.curvature import Curvature, LayerDiagonal
 from ngexplorer.curvature import Diagonal as DiagonalForm
-from ngexplorer.curvature.kfac import Factors
 from ngexplorer.curvature.running_average import RunningAverage, averaged, numbers_of, with_numbers
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers import parts
@@ -206,40 +205,3 @@ def _chosen(matrix: Curvature, damping: float, plain: bool) -> tuple[parts.Solve
         return parts.Cholesky(), f"{size:,} parameters"
     kind = "" if structured else " of a model without structure"
     return parts.ConjugateGradient(), f"{size:,} parameters{kind} are more than {largest:,}"
-
-
-class Kronecker(Metric):
-    """K-FAC or EKFAC with running averages of its factors, and inverses that serve for some steps."""
-
-    def __init__(self, part: parts.Kronecker, point: Point, memory: Memory, seed: int) -> None:
-        self.part, self.memory = part, memory
-        self.solved_with: float | None = None
-        fresh = part.kind(point.objective, point, part.labels, seed, sharing=part.sharing)
-        share = min(1 - 1 / memory.count, part.decay)
-        averages = memory.factors or tuple(fresh.factors)
-        factors = tuple(
-            Factors(new.layer, share * old.a + (1 - share) * new.a, share * old.g + (1 - share) * new.g)
-            for old, new in zip(averages, fresh.factors, strict=True)
-        )
-        self.kronecker: KFAC = fresh.with_factors(list(factors))
-        self.matrix: Curvature = Fisher(point.objective, point)
-        """For the model: the exact Fisher, as the Kronecker form gives directions (Martens and Grosse 2015, §6.4)"""
-        refresh = part.refresh if isinstance(part, parts.KFAC) else 1
-        stale = not memory.inverses or (memory.count - memory.inverted_at) >= refresh
-        self.memory = msgspec.structs.replace(
-            memory,
-            factors=factors,
-            inverses=() if stale else memory.inverses,
-            inverted_at=memory.count if stale else memory.inverted_at,
-        )
-
-    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
-        if isinstance(self.part, parts.EKFAC):
-            return Solution(-self.kronecker.solve(gradient, damping), damping, "Kronecker eigenbasis")
-        inverses, at = self.memory.inverses, self.memory.inverted_at
-        retried = self.solved_with not in (None, damping)  # old inverses would give the rejected direction again
-        if retried or not inverses:
-            inverses, at = tuple(self.kronecker.inverses(damping)), self.memory.count
-        self.solved_with = damping
-        self.memory = msgspec.structs.replace(self.memory, inverses=inverses, inverted_at=at)
-        return Solution(-self.kronecker.solve_with(inverses, gradient), damping, "Kronecker factors")

@@ -16,6 +16,7 @@ from ngexplorer.objectives import Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
+from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
@@ -67,7 +68,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
-            self._memory = msgspec.structs.replace(self._memory, matrix=None, matrix_average=(), looks=0)
+            self._memory = self._memory.without_matrix()
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -208,7 +209,7 @@ class Stepper:
                 self._method = self._method or OwnMethod(part, self.seed)
                 return self._method
             case parts.Kronecker():
-                return metrics.Kronecker(part, point, memory, seed)
+                return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
                 return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
 
@@ -298,6 +299,15 @@ class Stepper:
             return way.learning_rate * solution.curved(drive) if plain else None
         return metric.matrix @ delta
 
+    def _promised(self, metric: metrics.Metric, solution: Solution, memory: Memory) -> float:
+        """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
+        drive = self._drive(memory)
+        way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
+        self._beside += way.looks * FORWARD + way.gradients
+        assert metric.matrix is not None
+        product = metric.matrix @ way.delta if way.product is None else way.product
+        return float(drive.dot(way.delta) + 0.5 * way.delta.dot(product + solution.damping * way.delta))
+
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
         has made the step, and the series says nothing (Transtrum and Sethna 2012)."""
@@ -346,7 +356,7 @@ class Stepper:
         )
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
-        if isinstance(metric, metrics.Kronecker | metrics.Solved):
+        if isinstance(metric, Kronecker | metrics.Solved):
             memory = metric.memory
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
