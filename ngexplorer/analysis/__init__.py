@@ -35,6 +35,7 @@ from ngexplorer.analysis.regression import Fit, regression_fit
 from ngexplorer.analysis.shifted_solutions import Shifted, shifted
 from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
 from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
+from ngexplorer.analysis.step_iterations import step_iterations
 from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "spanned_plane",
     "spectrum_measures",
     "square_norm",
+    "step_iterations",
     "surface",
     "top_eigenspace",
 ]
