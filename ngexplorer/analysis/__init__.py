@@ -11,7 +11,7 @@ from ngexplorer.analysis.cg_iterations import Iterations, conjugate_gradient
 from ngexplorer.analysis.damping import DampingPath, damping_path
 from ngexplorer.analysis.damping_filter import Filtering, filtering
 from ngexplorer.analysis.decision_regions import Decisions, decisions
-from ngexplorer.analysis.dense_matrices import Matrices, matrices
+from ngexplorer.analysis.dense_matrices import Matrices, Parameter, matrices, parameters_of
 from ngexplorer.analysis.distribution_space import Distances, distances
 from ngexplorer.analysis.filter_normalised import filter_normalised_plane
 from ngexplorer.analysis.fishers import FisherGap, fisher_gap
@@ -56,6 +56,7 @@ __all__ = [
     "Matrices",
     "Misclassified",
     "Overlap",
+    "Parameter",
     "Plane",
     "Profile",
     "Quadratic",
@@ -82,6 +83,7 @@ __all__ = [
     "misclassified",
     "momentum_part",
     "overlap",
+    "parameters_of",
     "plane_through",
     "principal_plane",
     "profile",
