@@ -44,6 +44,7 @@ from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
@@ -99,7 +100,14 @@ class MainWindow(QMainWindow):
         self.table = RunsTable(session)
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
-        self.views: list[View] = [self.trajectory, self.curves, self.spectrum, SpectrumTimeView(session)]
+        self.matrices = MatricesView(session)
+        self.views: list[View] = [
+            self.trajectory,
+            self.curves,
+            self.spectrum,
+            SpectrumTimeView(session),
+            self.matrices,
+        ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
         self.undo = Undo(session)

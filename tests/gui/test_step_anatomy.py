@@ -101,7 +101,7 @@ def test_why_a_step_was_rejected_is_two_clicks_away(taken_apart, two_moons):
     person, panel, shown = taken_apart(two_moons(make("newton", damping={"initial": 1e-6, "factor": 0.1}), steps=30))
     rejecting = list(shown.history.rejections)
     assert len(rejecting) > 1
-    assert f"{len(rejecting)} steps rejected trials" in panel.place.text()
+    assert f"{len(rejecting)} steps with rejected trials" in panel.place.text()
     person.clicks(panel.earlier)
     panel.pull()
     assert person.session.time == max(step for step in rejecting if step < 30)

@@ -166,7 +166,7 @@ class StepAnatomy(QFrame):
             button.setVisible(bool(rejecting))
         self._dress()
         count = len(rejecting)
-        rejected = f" · {count:,} step{'s' * (count != 1)} rejected trials" if count else ""
+        rejected = f" · {count:,} step{'s' * (count != 1)} with rejected trials" if count else ""
         self.place.setText(f"step {number:,}{rejected}" if shown is not None else "")
 
     def _before(self, shown: Shown | None) -> list[str]:
