@@ -271,7 +271,7 @@ def _style_sheet(t: Theme) -> str:
     QFileDialog QToolButton {{ padding: 2px; }}
     QToolButton#quiet {{ background: transparent; border: 1px solid transparent; padding: 2px; }}
     QToolButton#chip {{ background: transparent; border: 1px solid transparent; padding: 1px 0; }}
-    QToolButton#chip:!checked {{ color: {t.muted}; }}
+    QToolButton#chip:!checked, QToolButton#chip[faint="true"] {{ color: {t.muted}; }}
     QToolButton#toggle {{ background: transparent; padding: 2px 5px; color: {t.muted}; }}
     QToolButton#toggle:checked {{ background: {t.raised}; color: {t.text}; }}
     QPushButton#small {{ padding: 2px 10px; }}
@@ -304,10 +304,15 @@ def _style_sheet(t: Theme) -> str:
     QMenuBar {{ background: {t.window}; }}
     QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; color: {t.muted}; }}
     QMenuBar::item:selected {{ background: {t.raised}; color: {t.text}; }}
-    QTableView {{
+    QTreeView {{
         background: transparent; border: none; gridline-color: transparent; outline: none;
         selection-background-color: {t.raised}; selection-color: {t.text}; }}
-    QTableView::item {{ padding: 0 8px; border: none; }}
+    QTreeView::item {{ padding: 0 8px; border: none; }}
+    QTreeView::item:selected {{ background: {t.raised}; color: {t.text}; }}
+    QTreeView::branch {{ background: transparent; }}
+    QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
+    QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
+    QTreeView::branch:selected {{ background: {t.raised}; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
         padding: 2px 11px; }}
@@ -321,7 +326,7 @@ def _style_sheet(t: Theme) -> str:
     QSlider::handle:horizontal:focus {{ border: 2px solid {t.text}; width: 10px; height: 10px; }}
     QMainWindow::separator {{ background: transparent; width: 8px; height: 8px; }}
     QMainWindow::separator:hover {{ background: {t.hairline}; }}
-    QTabBar {{ background: transparent; }}
+    QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
     QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 12px; border: none; }}
     QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
     QDialog#palette {{ border: 1px solid {t.hairline}; }}

@@ -10,7 +10,6 @@ import msgspec
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.runs.extremes import Extremes
 
-
 _COSTS = ("seconds", "gradient_equivalents")
 _OBVIOUS = ("value", "initial", "coefficient", "decay")
 """Settings that need no name beside their part's: "damping 0.1"."""

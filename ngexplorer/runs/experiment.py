@@ -65,7 +65,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         labels: list[str] = []
         for i, run in enumerate(self.runs):
             title = catalog.title(run.optimizer.name)
-            same = (r.optimizer for r in self.runs[:i] if not r.label and catalog.title(r.optimizer.name) == title)
+            same = (r.optimizer for r in self.runs[:i] if catalog.title(r.optimizer.name) == title)
             first = next(same, run.optimizer)
             name = run.label or ", ".join((title, *map(said, differences(first, run.optimizer)[:_TOLD])))
             numbered = (name, *(f"{name} {k}" for k in range(2, len(self.runs) + 1)))

@@ -259,7 +259,7 @@ class CurvesView(View):
         )
 
     def draw(self) -> None:
-        runs = [shown for shown in self.session.visible if len(shown.history)]
+        runs = [shown for shown in self.session.in_order if len(shown.history)]
         for panel in self.panels:
             self._draw_panel(panel, runs)
         self.say(self._why_empty(runs))
@@ -268,13 +268,15 @@ class CurvesView(View):
 
     def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
         groups = self.session.groups(runs) if self.banded else []
-        grouped = [shown for group in groups for shown in group.members]
-        lines_of = {shown: self._lines_of(panel, shown) for shown in runs if shown not in grouped}
-        lines = [line for found in lines_of.values() for line in found]
-        for group in groups:
-            found = self._group_lines(panel, group)
-            lines_of |= dict.fromkeys(group.members, found)
-            lines += found
+        lines_of: dict[Shown, list[Line]] = {}
+        for group in sorted(groups, key=lambda group: all(map(self.session.stands_out, group.members))):
+            lines_of |= dict.fromkeys(group.members, self._group_lines(panel, group))
+        lines = [line for found in {id(found): found for found in lines_of.values()}.values() for line in found]
+        for shown in runs:
+            if shown not in lines_of:
+                lines += lines_of.setdefault(shown, self._lines_of(panel, shown))
+            elif self._alone(shown, groups):
+                lines += self._lines_of(panel, shown)
         panel.lines.show_lines(lines)
         panel.frame.set_log(y=panel.log.isChecked())
         panel.frame.count_along(self.axis.currentIndex() == 0)
@@ -291,6 +293,11 @@ class CurvesView(View):
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
             low = max(measured.top(), measured.bottom() - 16) if panel.log.isChecked() else measured.top()
             panel.frame.fit(0.0, right, low, measured.bottom())
+
+    def _alone(self, shown: Shown, groups: list[Group]) -> bool:
+        """Whether a run is to be seen over the median of its group: it stands out, and others of that do not."""
+        members = next(group.members for group in groups if shown in group.members)
+        return self.session.stands_out(shown) and not all(map(self.session.stands_out, members))
 
     def _least(self) -> float:
         """How far the picture reaches at least: before the first steps, to the tenth."""
@@ -311,7 +318,7 @@ class CurvesView(View):
     def _lines_of(self, panel: Panel, shown: Shown) -> list[Line]:
         history, step = shown.history, self.session.step_of(shown)
         x_name = AXES[self.axis.currentIndex()][0]
-        colour = themes.line_colour(shown.colour, self.session.theme)
+        colour = self.session.line_colour(shown)
         lines: list[Line] = []
         for _, column, width, alpha in self._wanted(panel):
             extremes = self.session.extremes(shown, column)
@@ -356,9 +363,19 @@ class CurvesView(View):
         first, last = (row_at(shown.history, x_name, x) for x in (left, right))
         return max(first, 0), min(last + 2, read)
 
+    @property
+    def visible_steps(self) -> tuple[int, int]:
+        """The first and the last step of any visible run within the picture's sides."""
+        left, right = self.frame.view.viewRange()[0]
+        x_name = AXES[self.axis.currentIndex()][0]
+        histories = [shown.history for shown in self.session.visible if len(shown.history)]
+        ends = [(row_at(history, x_name, left), row_at(history, x_name, right)) for history in histories]
+        first = min((before + 1 if before >= 0 and left > 0 else 0 for before, _ in ends), default=0)
+        return first, max((last for _, last in ends), default=-1)
+
     def _group_lines(self, panel: Panel, group: Group) -> list[Line]:
         x_name = AXES[self.axis.currentIndex()][0]
-        colour = themes.line_colour(group.members[0].colour, self.session.theme)
+        colour = self.session.line_colour(group)
         histories = [shown.history for shown in group.members]
         lines = []
         for _, column, width, alpha in self._wanted(panel):
@@ -449,14 +466,24 @@ class CurvesView(View):
         panel = panel or self.panels[0]
         wanted = self._wanted(panel)
         rows = []
-        for shown in self.session.visible:
+        for shown in self._read_as():
             row = self._row_at(shown, x)
             if row is not None:
                 rows.append((shown, [row[column] for _, column, _, _ in wanted]))
         panel.readout.show_rows(self._said(x), [word for word, *_ in wanted], rows, self.session.theme)
 
-    def _row_at(self, shown: Shown, x: float) -> dict[str, Any] | None:
-        """What a run had reached at x; None before its start."""
+    def _read_as(self) -> list[Shown | Group]:
+        """What has a row of numbers: the runs, those that are drawn as a group together."""
+        groups = self.session.groups(self.session.visible) if self.banded else []
+        of = {shown: group for group in groups for shown in group.members}
+        return list(dict.fromkeys(of.get(shown, shown) for shown in self.session.visible))
+
+    def _row_at(self, shown: Shown | Group, x: float) -> dict[str, Any] | None:
+        """What a run had reached at x, or a group at the median; None before its start."""
+        if isinstance(shown, Group):
+            rows = [row for member in shown.members if (row := self._row_at(member, x)) is not None]
+            medians = np.median([[row[name] for name in NUMBERS] for row in rows], axis=0) if rows else None
+            return None if medians is None else dict(zip(NUMBERS, medians.tolist(), strict=True))
         name = AXES[self.axis.currentIndex()][0]
         if not len(shown.history) or x < -0.5:
             return None
@@ -489,7 +516,7 @@ class CurvesView(View):
         panel = self.panels[0]
         a, b = (cursor.value() for cursor in panel.cursors)
         rows = []
-        for shown in self.session.visible:
+        for shown in self._read_as():
             ends = [self._row_at(shown, x) for x in (a, b)]
             if all(end is not None for end in ends) and self._wanted(panel):
                 column = self._wanted(panel)[0][1]

@@ -60,7 +60,8 @@ class Line:
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
     """A pen of constant width on the screen."""
-    return _pen(QColor(colour).rgb(), width, style, alpha, True)
+    shade = QColor(colour)
+    return _pen(shade.rgb(), width, style, alpha * shade.alphaF(), True)
 
 
 @lru_cache(1024)
@@ -159,7 +160,7 @@ class Lines(pg.GraphicsObject):
             x = line.x[finite]
             around = np.concatenate((x, x[::-1])), np.concatenate((low[finite], high[finite][::-1]))
             shade = line.pen.color()
-            shade.setAlphaF(_SHADE)
+            shade.setAlphaF(_SHADE * shade.alphaF())
             painter.setBrush(shade)
             painter.drawPolygon(pg.functions.arrayToQPolygonF(*_mapped(*around, to_scene)))
 
@@ -226,17 +227,18 @@ def dashed(x: Array, y: Array, pattern: Array) -> tuple[Array, Array, NDArray[np
 
 def _marks(line: Line, window: QRectF, to_scene: QTransform) -> list[tuple[QPen, QPolygonF | QPainterPath]]:
     """All marks of a line, those of a kind together."""
-    rgb, found = line.pen.color().rgb(), list[tuple[QPen, QPolygonF | QPainterPath]]()
+    colour = line.pen.color()
+    rgb, alpha, found = colour.rgb(), colour.alphaF(), list[tuple[QPen, QPolygonF | QPainterPath]]()
     dots, triangles, rings = (
         _in_window(places, window, to_scene) for places in (line.dots, line.triangles, line.rings)
     )
     if dots is not None:
-        found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False), dots))
+        found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, alpha, False), dots))
     for points, made in ((triangles, _hollow), (rings, _circles)):
         if points is not None:
-            found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, 1.0, False), made(points)))
+            found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, alpha, False), made(points)))
     if line.below is not None and len(line.below):
-        found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, 1.0, False), _triangles(line.below, window, to_scene)))
+        found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, alpha, False), _triangles(line.below, window, to_scene)))
     return found
 
 

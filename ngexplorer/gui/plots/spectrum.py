@@ -381,7 +381,7 @@ class SpectrumView(View):
         dampings: list[tuple[Shown, float]] = []
         steps: set[int] = set()
         ranks = 1
-        second = [shown for shown in self.session.visible if shown.run.optimizer.second_order]
+        second = [shown for shown in self.session.in_order if shown.run.optimizer.second_order]
         shown_spectra = [
             (place, shown, spectrum)
             for place, shown in enumerate(second)
@@ -400,7 +400,7 @@ class SpectrumView(View):
         right = self._right(ranks, bool(shared))
         self.levels.show_lines(self._damping_lines(shared, right))
         which = [(place, shown, id(spectrum), self._as(shown, spectrum)) for place, shown, spectrum in shown_spectra]
-        key = (which, self.axis.floor, self.session.theme.name)
+        key = (which, self.axis.floor, self.session.theme.name, self.session.highlighted)
         if key != self._lined:
             self._lined = key
             self.lines.show_lines([line for found in shown_spectra for line in self._lines_of(*found)])
@@ -417,7 +417,7 @@ class SpectrumView(View):
         return in_use and self.used.isChecked(), spectrum.matrix == "hessian" and self.hessian.isChecked()
 
     def _lines_of(self, place: int, shown: Shown, spectrum: Spectrum) -> list[Line]:
-        colour = themes.line_colour(shown.colour, self.session.theme)
+        colour = self.session.line_colour(shown)
         as_dots, as_line = self._as(shown, spectrum)
         if not (as_dots or as_line):
             return []
