@@ -213,7 +213,8 @@ def dot(colour: QColor, size: int = 10, filled: bool = True) -> QIcon:
             painter.setBrush(colour)
         painter.drawEllipse(QRectF(1, 1, size - 2, size - 2))
         painter.end()
-        made.addPixmap(pixmap)
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # Qt would tint it in a row that is chosen
+            made.addPixmap(pixmap, mode)
     return made
 
 
@@ -305,10 +306,9 @@ def _style_sheet(t: Theme) -> str:
     QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; color: {t.muted}; }}
     QMenuBar::item:selected {{ background: {t.raised}; color: {t.text}; }}
     QTreeView {{
-        background: transparent; border: none; gridline-color: transparent; outline: none;
-        selection-background-color: {t.raised}; selection-color: {t.text}; }}
+        background: transparent; border: none; outline: none; selection-background-color: {t.raised}; }}
     QTreeView::item {{ padding: 0 8px; border: none; }}
-    QTreeView::item:selected {{ background: {t.raised}; color: {t.text}; }}
+    QTreeView::item:selected {{ background: {t.raised}; }}
     QTreeView::branch {{ background: transparent; }}
     QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
     QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
@@ -340,9 +340,16 @@ def _style_sheet(t: Theme) -> str:
     QScrollBar::handle:vertical:hover {{ background: {t.muted}; }}
     QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
         background: none; height: 0; }}
-    QCheckBox::indicator {{
+    QListWidget::item {{ padding: 2px 4px; }}
+    QRadioButton::indicator {{
+        width: 14px; height: 14px; border: 1px solid {t.hairline}; border-radius: 8px; background: {t.field}; }}
+    QRadioButton::indicator:checked {{
+        width: 6px; height: 6px; border: 5px solid {t.accent}; border-radius: 8px; background: {t.on_accent}; }}
+    QRadioButton:focus {{ color: {t.accent}; }}
+    QRadioButton:disabled {{ color: {t.muted}; }}
+    QCheckBox::indicator, QListWidget::indicator {{
         width: 14px; height: 14px; border: 1px solid {t.hairline}; border-radius: 3px; background: {t.field}; }}
-    QCheckBox::indicator:checked {{
+    QCheckBox::indicator:checked, QListWidget::indicator:checked {{
         background: {t.accent}; border-color: {t.accent}; image: url("{images}/check.svg"); }}
     QCheckBox:focus {{ color: {t.accent}; }}
     """

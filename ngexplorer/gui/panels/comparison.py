@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QDialogButtonBox,
-    QHeaderView,
     QLabel,
     QTreeWidget,
     QTreeWidgetItem,
@@ -25,8 +24,8 @@ from ngexplorer.gui.session import Group, Session
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.runs.compare import differences
 
-_ROW = 24
-"""Pixels: the height of a row."""
+_ROW, _PADDING = 24, 32
+"""Pixels: the height of a row, and the room around a cell's text."""
 
 
 class Comparison(QDialog):
@@ -39,7 +38,11 @@ class Comparison(QDialog):
         self.heads = ["Setting", first.label, second.label]
         self.rows = [[_title(path, optimizers), _said(a), _said(b)] for path, a, b in differences(*optimizers)]
         words = QLabel(
-            f"{len(self.rows)} of the settings differ." if self.rows else "They have the same settings, every one."
+            "They have the same settings, every one."
+            if not self.rows
+            else f"{len(self.rows)} settings differ; the others are the same."
+            if len(self.rows) > 1
+            else "One setting differs; the others are the same."
         )
         words.setObjectName("muted")
         table = self.table = QTreeWidget()
@@ -56,7 +59,8 @@ class Comparison(QDialog):
         for column, group in enumerate((first, second), 1):
             head.setForeground(column, themes.readable(group.colour, session.theme))
             head.setIcon(column, themes.dot(themes.line_colour(group.colour, session.theme), 10))
-        table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        for column in range(3):
+            table.setColumnWidth(column, min(table.sizeHintForColumn(column), 240) + _PADDING)
         table.header().setStretchLastSection(True)
         table.setVisible(bool(self.rows))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

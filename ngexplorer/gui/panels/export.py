@@ -72,6 +72,7 @@ class Export(QDialog):
         self.resize(560, 480)
         self._count()
         self.accepted.connect(self._give)
+        self.go.setFocus(Qt.FocusReason.OtherFocusReason)
 
     @property
     def steps(self) -> tuple[int, int] | None:

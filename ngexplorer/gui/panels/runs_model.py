@@ -67,7 +67,9 @@ def _written(column: int, number: float) -> str:
         return "–"
     if column in (2, TO_TARGET):
         return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
-    return f"{number:,.3g}" if column == SPEED else compact(number)
+    if column == SPEED:
+        return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    return compact(number)
 
 
 class RunsModel(QAbstractItemModel):

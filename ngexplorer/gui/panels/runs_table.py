@@ -25,6 +25,8 @@ _USUAL_ROWS = 8
 _DOT_ROOM, _PADDING, _FOLD_ROOM = 16, 24, 16
 """Pixels: what the dot before a name takes, the room on both sides of a text, and that of the arrow which unfolds a
 row."""
+_STEP, _STEP_ROOM = 2, 64
+"""The column of the step, and the pixels that it gets in a narrow table."""
 _WIDE = 1120
 """Pixels from which there is room for all columns."""
 
@@ -95,7 +97,11 @@ class RunsTable(QTreeView):
 
     def _make_room(self) -> None:
         """Where the columns of the target would be too narrow, do without the one that is missed least."""
-        self.setColumnHidden(SPEED, self.runs.target is not None and self.width() < _WIDE)
+        narrow = self.runs.target is not None and self.width() < _WIDE
+        self.setColumnHidden(SPEED, narrow)
+        mode = QHeaderView.ResizeMode
+        self.header().setSectionResizeMode(_STEP, mode.Fixed if narrow else mode.Stretch)
+        self.setColumnWidth(_STEP, _STEP_ROOM)
 
     def copy(self) -> None:
         """Put the table on the clipboard, as spreadsheets take it."""
@@ -163,10 +169,10 @@ class RunsTable(QTreeView):
         self.setRootIsDecorated(several)
         labels = [texts[0] for texts in self.runs.texts]
         states = ["diverged at step 10,000"] if self.width() >= _WIDE else [texts[1] for texts in self.runs.texts]
-        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM), (states, 0))
-        for column, (texts, more) in enumerate(words):
+        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 80))
+        for column, (texts, more, least) in enumerate(words):
             widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
-            self.setColumnWidth(column, min(max(widest + more + _PADDING, 96), 260))
+            self.setColumnWidth(column, min(max(widest + more + _PADDING, least), 260))
         self.setMinimumHeight(self._height(1))
         self.setMaximumHeight(self._height(max(self._rows, 1)))
 

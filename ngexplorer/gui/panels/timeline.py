@@ -209,9 +209,11 @@ class Timeline(QWidget):
         for button in (self.previous, self.play, self.next):
             buttons.addWidget(button)
         layout.addLayout(buttons)
-        for widget, stretch in ((self.label, 0), (self.slider, 1), (self.end, 0), (self.live, 0), (self.speed, 0)):
-            layout.addWidget(widget, stretch)
+        layout.addWidget(self.speed)
         layout.addWidget(unit)
+        layout.addSpacing(themes.GRID)
+        for widget, stretch in ((self.label, 0), (self.slider, 1), (self.end, 0), (self.live, 0)):
+            layout.addWidget(widget, stretch)
         self._paced()
         session.time_changed.connect(self._show)
         session.race_changed.connect(self.look)

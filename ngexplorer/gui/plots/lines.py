@@ -74,10 +74,10 @@ def _pen(rgb: int, width: float, style: Qt.PenStyle, alpha: float, cosmetic: boo
     return made
 
 
-def _plain(cosmetic: QPen) -> QPen:
-    """The same pen, its width in the painter's own units."""
+def _plain(cosmetic: QPen, scale: float) -> QPen:
+    """The same pen, its width in the painter's own units, so many times as thick."""
     colour = cosmetic.color()
-    return _pen(colour.rgb(), cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
+    return _pen(colour.rgb(), scale * cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
 
 
 class Lines(pg.GraphicsObject):
@@ -88,6 +88,8 @@ class Lines(pg.GraphicsObject):
         self._lines: list[Line] = []
         self._strokes: list[tuple[QPen, QPainterPath]] = []
         self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] = []
+        self.scale_of_pens = 1.0
+        """How many times as thick lines and marks are drawn: for a projector."""
         self._drawn_for: Any = None
         """The window that the polygons were clipped for, and its place; None before there are any."""
 
@@ -129,14 +131,15 @@ class Lines(pg.GraphicsObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_bands(painter, to_scene)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        if before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
+        thin = self.scale_of_pens == 1
+        if thin and before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
             for made, path in self._strokes:
                 painter.setPen(made)
                 painter.drawPath(path)
         else:
             self._paint_exactly(painter, window, to_scene)
         for made, mark in self._marks:
-            painter.setPen(made)
+            painter.setPen(made if thin else _plain(made, self.scale_of_pens))
             if isinstance(mark, QPolygonF):
                 painter.drawPoints(mark)
             else:
@@ -146,7 +149,7 @@ class Lines(pg.GraphicsObject):
     def _paint_exactly(self, painter: QPainter, window: QRectF, to_scene: QTransform) -> None:
         """For paper, and screens of more than one dot a pixel."""
         for line in self._lines:
-            painter.setPen(_plain(line.pen))
+            painter.setPen(_plain(line.pen, self.scale_of_pens))
             for x, y in _pieces(line, window, to_scene):
                 painter.drawPolyline(pg.functions.arrayToQPolygonF(x, y))
 

@@ -394,7 +394,9 @@ class SpectrumView(View):
                 ranks = max(ranks, len(spectrum.eigenvalues))
         if steps:
             dampings = [
-                (shown, damping) for shown in second if np.isfinite(self._height(damping := self._damping(shown)))
+                (shown, damping)
+                for shown in second
+                if self.session.stands_out(shown) and np.isfinite(self._height(damping := self._damping(shown)))
             ]
         shared = _shared(dampings)
         right = self._right(ranks, bool(shared))
@@ -548,10 +550,19 @@ def _told(spectrum: Spectrum, damping: float) -> str:
 
 
 def _shared(dampings: list[tuple[Shown, float]]) -> dict[str, list[tuple[Shown, float]]]:
-    """Runs by what is written of their λ: those that cannot be told apart share a line and a label."""
+    """Runs by what is written of their λ: those that cannot be told apart share a line and a label, and so do the seeds
+    of an optimizer, at their median."""
     shared: dict[str, list[tuple[Shown, float]]] = {}
+    seeds: dict[int, list[tuple[Shown, float]]] = {}
     for shown, value in dampings:
-        shared.setdefault(compact(value), []).append((shown, value))
+        if shown.seeds > 1:
+            seeds.setdefault(shown.contender, []).append((shown, value))
+        else:
+            shared.setdefault(compact(value), []).append((shown, value))
+    for members in seeds.values():
+        members.sort(key=lambda member: member[1])
+        ends = [compact(members[place][1]) for place in (0, -1)]
+        shared.setdefault(" to ".join(dict.fromkeys(ends)), []).append(members[len(members) // 2])
     return shared
 
 
