@@ -31,6 +31,8 @@ _FUTURE = 0.28
 """How strongly what lies after the current time is drawn."""
 _SMOOTHING = (1, 5, 25, 100)
 """Over so many steps a mean may be taken."""
+_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+"""Move the cross-hair."""
 _WIDE = 440
 """Pixels from which all controls have room beside each other."""
 _LINEAR = ("metric", "angle", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio")
@@ -84,6 +86,11 @@ class Panel(QObject):
             frame.addItem(cursor, ignoreBounds=True)
         self.row: QWidget | None = None
         """Its controls, where they are not the view's own."""
+
+    @property
+    def watched(self) -> tuple[QObject, QObject]:
+        """What the keys of this plot come to."""
+        return self.frame, self.frame.viewport()
 
     @property
     def column(self) -> str:
@@ -424,10 +431,25 @@ class CurvesView(View):
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
             self._put_away()
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Home:
-            self._release()
-            return True
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            if event.key() == Qt.Key.Key_Home:
+                self._release()
+                return True
+            if event.key() in _KEYS and not event.modifiers() and self.session.runs:
+                self._move_hair(_KEYS[Qt.Key(event.key())], next(p for p in self.panels if watched in p.watched))
+                return True
         return super().eventFilter(watched, event)
+
+    def _move_hair(self, by: int, panel: Panel) -> None:
+        """The cross-hair by the keyboard: a step to the side, or a hundredth of the picture; out of the middle."""
+        left, right = panel.frame.view.viewRange()[0]
+        among_steps = AXES[self.axis.currentIndex()][0] == "step"
+        stride = max(1.0, round((right - left) / 100)) if among_steps else (right - left) / 100
+        x = panel.hair.value() if panel.hair.isVisible() else (left + right) / 2
+        x = min(max((round(x) if among_steps else x) + by * stride, max(left, 0.0)), right)
+        area = panel.frame.view.sceneBoundingRect()
+        place = panel.frame.view.mapViewToScene(QPointF(x, 0.0)).x()
+        self._hover(QPointF(min(max(place, area.left() + 1), area.right() - 1), area.center().y()), panel, x)
 
     def _put_away(self) -> None:
         for panel in self.panels:
@@ -440,14 +462,15 @@ class CurvesView(View):
             self._read = self.session.generation
             self._put_away()
 
-    def _hover(self, position: QPointF, panel: Panel) -> None:
+    def _hover(self, position: QPointF, panel: Panel, x: float | None = None) -> None:
+        """Read what is there, or exactly at x where that is given."""
         inside = panel.frame.view.sceneBoundingRect().contains(position) and bool(self.session.runs)
         for other in self.panels:
             other.hair.setVisible(inside)
         panel.readout.setVisible(inside)
         if not inside:
             return
-        x = panel.frame.view.mapSceneToView(position).x()
+        x = panel.frame.view.mapSceneToView(position).x() if x is None else x
         for other in self.panels:
             other.hair.setPos(x)
         self.read_at(x, panel)
