@@ -38,9 +38,13 @@ class FunctionView(View):
         self.mode.setAccessibleName("What is shown of the function")
         button, menu = more_button(session, "Pictures of the function")
         self.add_pictures(menu)
+        # Its controls leave the head no room for words.
+        self.head.removeWidget(self.subtitle)
+        self.head.addStretch(1)
         self.head.addStrut(26)
         for widget in (self.run, self.mode, button):
             self.head.addWidget(widget)
+        self.column.insertWidget(1, self.subtitle)
         self.canvas = Canvas(self.frame)
         self.answer: Any = None
         self.at = 0

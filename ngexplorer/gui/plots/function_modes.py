@@ -28,10 +28,11 @@ _CASES = 500
 _MARGIN = 0.15
 """Around the cases, as a share of their extent."""
 _ALONG = 201
+"""Places along x at which a fit is looked at."""
 _MOST = 40
 """At most so many cases are shown as images."""
 _GAP = 0.12
-_GREY = 256
+"""Between two images, as a share of their width."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,10 @@ def _colour(kind: int) -> str:
     return themes.PALETTE[kind % len(themes.PALETTE)]
 
 
+def _rgb(colour: QColor) -> Array:
+    return np.array([colour.red(), colour.green(), colour.blue()], dtype=np.float64)
+
+
 def _regions(found: Decisions, theme: themes.Theme) -> NDArray[np.ubyte]:
     """Each place in the colour of the class decided for, (J, I, 3), stronger where it is surer; the highest row
     first."""
@@ -291,8 +296,8 @@ def _regions(found: Decisions, theme: themes.Theme) -> NDArray[np.ubyte]:
         sure = np.abs(2 * predictions[..., 0] - 1)
     else:
         sure = (predictions.max(2) - 1 / count) / (1 - 1 / count)
-    ground = np.array(QColor(theme.panel).getRgb()[:3], dtype=float)
-    colours = np.array([QColor(_colour(kind)).getRgb()[:3] for kind in range(count)], dtype=float)
+    ground = _rgb(QColor(theme.panel))
+    colours = np.stack([_rgb(QColor(_colour(kind))) for kind in range(count)])
     share = (0.12 + 0.38 * np.clip(sure, 0, 1))[..., None]
     picture: NDArray[np.ubyte] = ((1 - share) * ground + share * colours[classes]).astype(np.ubyte)
     return picture[::-1]
@@ -301,8 +306,8 @@ def _regions(found: Decisions, theme: themes.Theme) -> NDArray[np.ubyte]:
 def _graded(values: Array, look: Look) -> NDArray[np.ubyte]:
     """Numbers from the panel's colour to the run's, (J, I, 3); the highest row first."""
     share = (values - values.min()) / max(float(np.ptp(values)), 1e-300)
-    ends = [np.array(QColor(colour).getRgb()[:3], dtype=float) for colour in (look.theme.panel, look.colour)]
-    picture: NDArray[np.ubyte] = (ends[0] + share[..., None] * (ends[1] - ends[0])).astype(np.ubyte)
+    low, high = _rgb(QColor(look.theme.panel)), _rgb(look.colour)
+    picture: NDArray[np.ubyte] = (low + share[..., None] * (high - low)).astype(np.ubyte)
     return picture[::-1]
 
 
@@ -327,9 +332,8 @@ def _mosaic(canvas: Canvas, rows: list[NDArray[np.ubyte]], words: list[str], loo
     cell_width, cell_height = width + gap, len(rows) * (height + 1) + text
     across = max(1, min(count, round(math.sqrt(count * look.aspect * cell_height / cell_width))))
     down = -(-count // across)
-    ground = QColor(look.theme.panel).getRgb()[:3]
     picture = np.empty((down * cell_height, across * cell_width, 3), dtype=np.ubyte)
-    picture[:] = ground
+    picture[:] = _rgb(QColor(look.theme.panel))
     places = []
     for i, word in enumerate(words):
         row, column = divmod(i, across)
