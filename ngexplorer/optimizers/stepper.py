@@ -260,16 +260,15 @@ class Stepper:
     def _try(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Trial:
         """Go along the direction as the step rule says, and look."""
         way = self._way(metric, solution, drive, memory, cancel)
-        delta, product = way.delta, way.product
+        delta, bend = way.delta, way.bend
         correction = self.optimizer.correction
         if isinstance(correction, parts.Geodesic):
-            delta, product = self._bent(metric, solution, delta, cancel), None
+            delta, bend = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
-            delta, product = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
-        if product is None:
-            product = self._product(metric, solution, drive, way, delta)
+            delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         self._beside += way.looks * FORWARD + way.gradients
-        return attempt(self.point, delta, product, solution, way)
+        found = self._bend(metric, solution, drive, way, delta) if bend is None else bend
+        return attempt(self.point, delta, found, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -293,17 +292,17 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _product(
+    def _bend(
         self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | None:
-        """Bδ for the quadratic model: from the system that d solves where δ is a multiple of d, else one product."""
+    ) -> Tensor | float:
+        """δᵀBδ for the quadratic model: from the system that d solves where δ is a multiple of d; NaN without one."""
         if not metric.modelled:
-            return None
+            return math.nan
         plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
         plain = plain and isinstance(self.optimizer.correction, parts.Euler)
         if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive) if plain else None
-        return metric.matrix @ delta
+            return way.learning_rate * solution.curved(drive).dot(delta) if plain else math.nan
+        return metric.matrix.inner(delta[:, None])[0, 0]
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric

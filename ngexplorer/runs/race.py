@@ -97,9 +97,10 @@ class Run:
         self.begin()
         if self._stepper is None:
             return
+        before = _setting(self._stepper.optimizer, path)
         self._stepper.edit(path, value)
         self._optimizers.append((self.step, self._stepper.optimizer))
-        self.history.events.append(Event(self.step, "edit", f"{path} = {value}"))
+        self.history.events.append(Event(self.step, "edit", f"{path} = {value}, was {before}"))
 
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
         """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
@@ -266,6 +267,14 @@ def run(
     if failures:
         raise RuntimeError(f"step {failures[0].step}: {failures[0].message}\n{failures[0].detail}")
     return one.history
+
+
+def _setting(optimizer: Optimizer, path: str) -> Any:
+    """The value at a path such as "damping.initial"; None where there is none."""
+    found: Any = msgspec.to_builtins(optimizer)
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _threads(objective: Objective) -> int:

@@ -253,7 +253,7 @@ def test_an_edit_is_an_event_and_takes_effect_at_the_next_step(race):
     run.edit("learning_rate", 0.02)
     while here.advance() is not None:
         pass
-    assert [(e.step, e.kind, e.message) for e in run.history.events] == [(3, "edit", "learning_rate = 0.02")]
+    assert [(e.step, e.kind, e.message) for e in run.history.events] == [(3, "edit", "learning_rate = 0.02, was 0.1")]
     assert run.history["learning_rate"][1:].tolist() == [0.1, 0.1, 0.1, 0.02, 0.02, 0.02]
     assert run.optimizer.learning_rate == 0.02
 
