@@ -10,7 +10,7 @@ from ngexplorer.analysis.cases import misclassified, reconstructions
 from ngexplorer.analysis.kullback_leibler import divergence
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.function_modes import MODES
-from ngexplorer.objectives.datasets import Blobs, BreastCancer, Digits, Heteroscedastic
+from ngexplorer.objectives.datasets import Blobs, BreastCancer, Curves, Digits, Heteroscedastic
 from ngexplorer.objectives.landscapes import Saddle
 from ngexplorer.objectives.losses import BernoulliLogits, GaussianNLL, SoftmaxCrossEntropy
 from ngexplorer.objectives.models import MLP, Autoencoder, LandscapeModel, Linear
@@ -88,8 +88,8 @@ def test_decision_regions_are_the_model_s_argmax(looking):
     mistakes = misclassified(point_at(person, 3), 10_000)
     assert sorted(wrong) == sorted(mistakes.indices)
     assert view.subtitle.text().startswith(f"step 3 · {mistakes.total} of ")
-    ringed = view.canvas.lines.shown[-1].rings
-    np.testing.assert_array_equal(ringed, objective.inputs.numpy()[np.sort(mistakes.indices)])
+    ringed = max(view.canvas.lines.shown, key=lambda line: line.dot)
+    np.testing.assert_array_equal(ringed.dots, objective.inputs.numpy()[np.sort(mistakes.indices)])
 
 
 def test_of_two_classes_the_boundary_is_where_both_are_as_likely(looking, two_moons):
@@ -131,16 +131,16 @@ def test_misclassified_digits_are_shown_with_what_they_were_taken_for(looking):
 
 
 def test_an_autoencoder_s_images_stand_above_what_it_makes_of_them(looking):
-    data = Digits(standardize=False)
-    person, view = looking(experiment(data, Autoencoder(hidden=(8,)), BernoulliLogits(), "adam", steps=4))
+    person, view = looking(experiment(Curves(size=30), Autoencoder(hidden=(4,)), BernoulliLogits(), "adam", steps=4))
     assert view.mode.currentText() == REBUILT
     expected = reconstructions(point_at(person, 4), 20)
     np.testing.assert_allclose(view.answer.outputs, expected.outputs)
     picture = view.canvas.image.image[::-1]
     low, high = np.percentile(expected.inputs, (2, 98))
-    for rows, top in ((expected.inputs, 0), (expected.outputs, 9)):
-        first = np.clip((rows[0].reshape(8, 8) - low) / (high - low), 0, 1)
-        drawn = picture[top : top + 8, 0:8, 0]
+    left = 1  # half of the gap
+    for rows, top in ((expected.inputs, 0), (expected.outputs, 29)):
+        first = np.clip((rows[0].reshape(28, 28) - low) / (high - low), 0, 1)
+        drawn = picture[top : top + 28, left : left + 28, 0]
         np.testing.assert_allclose(drawn / 255, first, atol=1 / 255)
     person.session.set_time(0)
     settled(person)

@@ -29,7 +29,7 @@ _SNAPSHOTS = 100_000
 class FunctionView(View):
     """One run's function, in the first of the ways that fit its objective until a person chooses another of them."""
 
-    behind = "curves"
+    behind = "spectrum"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Function")
@@ -163,9 +163,8 @@ class FunctionView(View):
             self._say_of(f"step {step:,}", said)
             return
         self.frame.show_axes(mode.axes)
-        box = self.frame.rect()
-        look = Look(self._image, colour, theme, box.width() / max(box.height(), 1))
-        self._say_of(f"step {self.at:,}", mode.draw(self.canvas, shown.run.objective, answer, look))
+        said = mode.draw(self.canvas, shown.run.objective, answer, Look(self._image, colour, theme))
+        self._say_of(f"step {self.at:,}", said)
 
     def _say_of(self, place: str, said: str) -> None:
         self.subtitle.setText(f"{place} · {said}")

@@ -25,6 +25,8 @@ from ngexplorer.objectives import Objective, Point
 
 _CASES = 500
 """At most so many cases are drawn as points."""
+_DOT, _RING = 1.8, 3.2
+"""Radii of a case and of the disc behind one that is decided wrongly, pixels."""
 _MARGIN = 0.15
 """Around the cases, as a share of their extent."""
 _ALONG = 201
@@ -33,6 +35,8 @@ _MOST = 40
 """At most so many cases are shown as images."""
 _GAP = 0.12
 """Between two images, as a share of their width."""
+_WORD, _LEGIBLE = 16, 34
+"""Pixels: the height of a word below an image, and the width of an image from which there is room for one."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,6 @@ class Look:
     image: tuple[int, int] | None
     colour: QColor
     theme: themes.Theme
-    aspect: float
-    """Width over height of the picture."""
 
 
 class Mode(Protocol):
@@ -175,7 +177,7 @@ class Curve:
         y = objective.targets.double().cpu().numpy().reshape(len(inputs), -1)
         some = slice(None, None, -(-len(inputs) // _CASES))
         muted = QColor(look.theme.muted)
-        lines = [_dots(muted, np.column_stack((inputs[some, 0], column[some])), 1.8) for column in y.T]
+        lines = [_dots(muted, np.column_stack((inputs[some, 0], column[some])), _DOT) for column in y.T]
         style = pen(look.colour, 2)
         for mean, low, high in zip(answer.mean.T, answer.low.T, answer.high.T, strict=True):
             band = None if np.isnan(low).all() else (low, high)
@@ -261,10 +263,9 @@ def _between(inputs: Array, xs: Array, columns: Array) -> Array:
     return np.stack([np.interp(inputs[:, 0], xs, column) for column in columns.T], 1)
 
 
-def _dots(colour: QColor, places: Array, radius: float, *, ringed: bool = False) -> Line:
+def _dots(colour: QColor, places: Array, radius: float) -> Line:
     none = np.empty(0)
-    made = pen(colour, 1.2)
-    return Line(none, none, made, rings=places) if ringed else Line(none, none, made, places, dot=radius)
+    return Line(none, none, pen(colour, 1), places, dot=radius)
 
 
 def _cases(objective: Objective, classes: NDArray[Any], wrong: NDArray[np.int64], theme: themes.Theme) -> list[Line]:
@@ -272,11 +273,11 @@ def _cases(objective: Objective, classes: NDArray[Any], wrong: NDArray[np.int64]
     inputs = _inputs(objective, 2)
     assert inputs is not None
     some = np.arange(0, len(inputs), -(-len(inputs) // _CASES))
-    lines = []
+    lines = [_dots(QColor(theme.text), inputs[np.intersect1d(some, wrong)], _RING)]
     for kind in np.unique(classes):
         chosen = some[classes[some] == kind]
-        lines.append(_dots(themes.line_colour(_colour(int(kind)), theme), inputs[chosen], 1.8))
-    return [*lines, _dots(QColor(theme.text), inputs[np.intersect1d(some, wrong)], 0.0, ringed=True)]
+        lines.append(_dots(themes.line_colour(_colour(int(kind)), theme), inputs[chosen], _DOT))
+    return lines
 
 
 def _colour(kind: int) -> str:
@@ -328,22 +329,33 @@ def _mosaic(canvas: Canvas, rows: list[NDArray[np.ubyte]], words: list[str], loo
         canvas.clear()
         return
     gap = max(1, round(_GAP * width))
-    text = max(gap, round(0.42 * height))  # the room of a word
-    cell_width, cell_height = width + gap, len(rows) * (height + 1) + text
-    across = max(1, min(count, round(math.sqrt(count * look.aspect * cell_height / cell_width))))
+    room = canvas.frame.width(), canvas.frame.height()
+
+    def scale(shown: int, across: int) -> float:
+        """Pixels of the screen for one of an image, with so many images and so many of them beside each other."""
+        down = -(-shown // across)
+        return min(room[0] / across / (width + gap), (room[1] / down - _WORD) / (len(rows) * (height + 1) + gap))
+
+    def widest(shown: int) -> int:
+        return max(range(1, shown + 1), key=lambda across: scale(shown, across))
+
+    # Rather fewer images than images too small for their words.
+    count = next((n for n in range(count, 1, -1) if scale(n, widest(n)) * width >= _LEGIBLE), 1)
+    across = widest(count)
     down = -(-count // across)
+    text = gap + math.ceil(_WORD / max(scale(count, across), 1e-3))
+    cell_width, cell_height = width + gap, len(rows) * (height + 1) + text
     picture = np.empty((down * cell_height, across * cell_width, 3), dtype=np.ubyte)
     picture[:] = _rgb(QColor(look.theme.panel))
     places = []
-    for i, word in enumerate(words):
+    for i, said in enumerate(words[:count]):
         row, column = divmod(i, across)
         x, y = column * cell_width + gap // 2, row * cell_height
         for part, images in enumerate(rows):
             top = y + part * (height + 1)
             picture[top : top + height, x : x + width] = images[i].reshape(height, width, 1)
-        places.append((word, x + width / 2, float(len(picture) - y - len(rows) * (height + 1))))
+        places.append((said, x + width / 2, float(len(picture) - y - len(rows) * (height + 1))))
     rect = QRectF(0, 0, picture.shape[1], picture.shape[0])
     canvas.paint(picture, rect)
-    pixels = min(canvas.frame.width() / rect.width(), canvas.frame.height() / rect.height()) * width
-    canvas.write(places if pixels >= 30 else [], QColor(look.theme.muted))
+    canvas.write(places, QColor(look.theme.muted))
     canvas.frame.fill(0.0, rect.width(), 0.0, rect.height(), square=True)
