@@ -44,6 +44,23 @@ class Basins:
     places: Array
     done: float
 
+    @property
+    def filled(self) -> NDArray[np.int64]:
+        """`basin`, with what the coarser grid says of the place where a start is not known yet, (J, I)."""
+        j, i = np.indices(self.basin.shape)
+        coarser = self.basin[j - j % 2, i - i % 2]
+        return np.where(self.basin == UNKNOWN, coarser, self.basin)
+
+    def share(self, basin: int) -> float:
+        """The share of the known starts that end there."""
+        known = self.basin != UNKNOWN
+        return float((self.basin == basin).sum() / max(known.sum(), 1))
+
+    def loss(self, basin: int) -> float:
+        """The lowest loss at the ends of that basin; NaN where there is none."""
+        found = self.losses[self.basin == basin]
+        return float(found.min()) if len(found) else math.nan
+
 
 def basins(
     objective: Objective,

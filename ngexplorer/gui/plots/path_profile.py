@@ -1,0 +1,135 @@
+"""The profile of a run's path: the true loss along it, and the loss that the plane shows under it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+
+from ngexplorer.analysis.planes import Plane
+from ngexplorer.analysis.profiles import Profile, profile
+from ngexplorer.cancellation import Cancel
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.plots.axes import Frame, compact, logarithm
+from ngexplorer.gui.plots.chosen_plane import stacked
+from ngexplorer.gui.plots.lines import Line, Lines, pen
+from ngexplorer.gui.session import Session, Shown
+from ngexplorer.runs.history import History
+
+_QUESTION = "trajectory profile"
+_POINTS, _RUNNING = 200, 50
+"""At most so many points of the path are looked at; while runs go on the processor is theirs."""
+_HEIGHT = 84
+"""Pixels: of the plot."""
+
+
+class PathProfile:
+    """A thin plot, its words above it, and what it asks for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.frame = Frame(session.theme)
+        self.frame.setFixedHeight(_HEIGHT)
+        self.frame.count_along(True)
+        self.frame.view.setMouseEnabled(x=False, y=False)
+        self.words = Elided()
+        self.words.setObjectName("muted")
+        self.words.setFont(themes.font(12))
+        self.lines = Lines()
+        self.frame.addItem(self.lines, ignoreBounds=True)
+        self.found: Profile | None = None
+        self.steps: list[int] = []
+        self._of: tuple[History, Plane] | None = None
+        self._asked: Any = None
+        self._generation = 0
+        self.halted = threading.Event()
+        """Set where what is being computed is not wanted any more."""
+
+    def show(self, shown: bool) -> None:
+        """Show or hide it."""
+        for widget in (self.words, self.frame):
+            widget.setVisible(shown)
+        if not shown:
+            self.halted.set()
+            self._asked = None
+
+    def forget(self) -> None:
+        """Drop what belongs to another race."""
+        self.found, self._of, self._asked, self._generation = None, None, None, 0
+        self.halted.set()
+
+    def ask(self, shown: Shown, plane: Plane) -> None:
+        """Have the losses along a run's path computed, up to its latest step."""
+        running = self.session.state == "running"
+        path = shown.history.snapshots.until(shown.run.step, _RUNNING if running else _POINTS)
+        question = (shown.history, plane, len(path), path[-1][0] if path else 0)
+        if self._asked is not None and all(a is b or a == b for a, b in zip(question, self._asked, strict=True)):
+            return
+        self._asked = question
+        if not path:
+            return
+        self.halted.set()
+        halted = self.halted = threading.Event()
+        objective = shown.run.objective
+
+        def answers(cancel: Cancel) -> Iterator[tuple[History, Plane, list[int], Profile]]:
+            steps = [step for step, _ in path]
+            for found in profile(objective, plane, stacked(path), lambda: cancel() or halted.is_set()):
+                yield shown.history, plane, steps, found
+
+        self._generation = self.session.analyst.ask(_QUESTION, answers)
+
+    def take(self, key: str, generation: int, answer: Any) -> bool:
+        """Take an answer; whether it was one to this."""
+        if key != _QUESTION or generation != self._generation:
+            return False
+        history, plane, self.steps, self.found = answer
+        self._of = (history, plane)
+        return True
+
+    def draw(self, shown: Shown, plane: Plane, at: int) -> None:
+        """Draw what is known of a run's path on a plane, marked at a step."""
+        found = self.found
+        if found is None or self._of is None or self._of[0] is not shown.history or self._of[1] is not plane:
+            self.lines.show_lines([])
+            self.words.setText(f"Loss along the path of {shown.label}…")
+            return
+        known = ~np.isnan(found.loss) | ~np.isnan(found.plane_loss)
+        steps, true, beside = np.array(self.steps, float)[known], found.loss[known], found.plane_loss[known]
+        log = bool((true > 0).all() and (beside > 0).all())
+        self.frame.set_log(y=log)
+        heights = [logarithm(values) if log else values for values in (true, beside)]
+        theme = self.session.theme
+        colour = themes.line_colour(shown.colour, theme)
+        here = np.searchsorted(steps, at, side="right") - 1
+        dots = np.array([[steps[here], heights[0][here]]]) if here >= 0 else None
+        self.lines.show_lines(
+            [
+                Line(steps, heights[1], pen(QColor(theme.text), 1.2, Qt.PenStyle.DotLine)),
+                Line(steps, heights[0], pen(colour, 1.8), dots),
+            ]
+        )
+        values = np.concatenate(heights)
+        values = values[np.isfinite(values)]
+        if len(values):
+            self.frame.release()
+            self.frame.fit(0.0, max(float(steps[-1]), 1.0), float(values.min()), float(values.max()), growing=False)
+        self.words.setText(f"Loss along the path of {shown.label}: — true, ┄ where the plane has it · {self._apart()}")
+
+    def _apart(self) -> str:
+        """By how much the two differ at most, and where."""
+        assert self.found is not None
+        gaps = np.abs(self.found.plane_loss - self.found.loss)
+        if np.isnan(gaps).all():
+            return ""
+        worst = int(np.nanargmax(gaps))
+        gap = float(gaps[worst])
+        scale = max(float(np.nanmax(np.abs(self.found.loss))), 1e-300)
+        if gap <= 1e-9 * scale:
+            return "one and the same"
+        return f"apart by at most {compact(gap)}, at step {self.steps[worst]}"

@@ -1,0 +1,56 @@
+"""Images over a window of the plane: the shaded relief of a surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QPainter
+
+from ngexplorer.analysis.planes import Window
+from ngexplorer.analysis.relief import Relief
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.contours import ground_colours
+
+_CONTRAST = 0.85
+"""How much of the way to black a slope in full shadow goes, and to white one in full light."""
+
+
+class NodeImage(pg.ImageItem):
+    """An image whose pixels stand at the nodes of a grid, the first row lowest; the window goes through the middles of
+    those at its edges."""
+
+    def __init__(self, *, smooth: bool) -> None:
+        super().__init__(axisOrder="row-major")
+        self._smooth = smooth
+
+    def show_nodes(self, colours: Any, window: Window) -> None:
+        """Draw colours (J, I, 4), uint8, at the nodes of a grid over a window."""
+        rows, columns = colours.shape[:2]
+        left, right, low, high = window
+        across, up = (right - left) / (columns - 1), (high - low) / (rows - 1)
+        self.setImage(colours, autoLevels=False)
+        self.setRect(QRectF(left - across / 2, low - up / 2, right - left + across, high - low + up))
+
+    def paint(self, painter: QPainter, *arguments: Any) -> None:
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
+        super().paint(painter, *arguments)
+
+
+def relief_colours(relief: Relief, theme: themes.Theme) -> Any:
+    """The colours of a relief, (K, K, 4) uint8: those of the contours' bands by height, lighter in the light and darker
+    in the shade."""
+    low, high = map(_rgb, ground_colours(theme))
+    ground = low + relief.heights[..., None] * (high - low)
+    lit = (relief.light - relief.level)[..., None]
+    toward = np.where(lit > 0, lit / (1 - relief.level), -lit / relief.level)
+    shade = np.where(lit > 0, 255.0, 0.0) - ground
+    colours = ground + _CONTRAST * (0.5 if theme.name == "dark" else 1.0) * toward * shade
+    opaque = np.full((*relief.light.shape, 1), 255.0)
+    return np.concatenate((np.clip(colours, 0, 255), opaque), -1).round().astype(np.uint8)
+
+
+def _rgb(colour: QColor) -> Any:
+    return np.array((colour.red(), colour.green(), colour.blue()), dtype=np.float64)
