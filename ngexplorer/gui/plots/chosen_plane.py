@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class _Placed:
     window: Window
     words: str
     shown: Window | None = None
-    marks: Array = np.empty((0, 2))  # noqa: RUF009  never changed
+    marks: Array = field(default_factory=lambda: np.empty((0, 2)))
 
 
 def refusal(kind: str, objective: Objective, optimizer: Optimizer, visible: int) -> str | None:
@@ -243,7 +243,9 @@ def _point(material: Material, theta: Any, cancel: Cancel) -> Point:
 
 
 def _around_point(plane: Plane, aspect: float, reach: float) -> Window:
-    return planes.window_around(np.zeros((1, 2)), aspect, 0.0, reach * plane.unit)
+    """As large as a square that reaches so many units from the point."""
+    half = reach * plane.unit
+    return planes.window_around(np.zeros((1, 2)), aspect, 0.0, half / max(math.sqrt(aspect), 1 / math.sqrt(aspect)))
 
 
 def _through(material: Material, three: list[Snapshot], words: str) -> _Placed:

@@ -67,12 +67,11 @@ class PathProfile:
         """Have the losses along a run's path computed, up to its latest step."""
         running = self.session.state == "running"
         path = shown.history.snapshots.until(shown.run.step, _RUNNING if running else _POINTS)
-        question = (shown.history, plane, len(path), path[-1][0] if path else 0)
-        if self._asked is not None and all(a is b or a == b for a, b in zip(question, self._asked, strict=True)):
+        last = path[-1][0] if path else 0
+        same = self._asked is not None and self._asked[0] is shown.history and self._asked[1] is plane
+        if not path or (same and self._asked[2:] == (len(path), last)):
             return
-        self._asked = question
-        if not path:
-            return
+        self._asked = (shown.history, plane, len(path), last)
         self.halted.set()
         halted = self.halted = threading.Event()
         objective = shown.run.objective

@@ -292,7 +292,7 @@ class TrajectoryView(View):
             )
         if self.pictured is None or self.pictured.kind != self.kind or self.pictured.surface.done < 1:
             return
-        if self.profile.isChecked() and self._after_rest():
+        if self.profile.isChecked() and (self.session.state != "running" or self._after_rest()):
             self.path_profile.ask(shown, self.pictured.surface.plane)
         if self.basins.isChecked() and self._flat:
             self.attraction.ask(shown, self.pictured.surface.window)
@@ -301,15 +301,14 @@ class TrajectoryView(View):
         """Whether it is time to ask: at once of another race or plane; of more steps after a rest."""
         if self._asked is None or self._asked[:2] != question[:2]:
             return True
-        since = monotonic() - self._asked_at
-        if self.session.state == "running":
-            return self._after_rest() and self.session.analyst.idle
-        return since > _CALM or self.session.analyst.idle
+        if BY_NAME[self.kind].local and self.session.state != "running":
+            return monotonic() - self._asked_at > _CALM or self.session.analyst.idle
+        return self._after_rest() and self.session.analyst.idle
 
     def _after_rest(self) -> bool:
         """Whether the race has had the processor for itself long enough."""
-        pause = max(_PAUSE, _REST * self._took)
-        return self.session.state != "running" or monotonic() - self._asked_at >= pause
+        took = _REST * self._took if self.session.state == "running" else 0.0
+        return monotonic() - self._asked_at >= max(_PAUSE, took)
 
     def _material(self, shown: Shown) -> Material:
         """What planes are made of. Put together over there: it is a lot of memory to move between two frames."""
