@@ -14,6 +14,8 @@ from ngexplorer.objectives import Point
 
 _SMALL = 300
 _TOLERANCE = 1e-3
+_LEAST = 0.05
+"""Of ‖θ‖: in a minimum of no loss, too, something is to be seen around it."""
 
 
 def step_plane(point: Point, step: Tensor) -> Plane:
@@ -39,7 +41,7 @@ def eigenvector_plane(matrix: Curvature) -> Eigenplane:
 
     Of the dense matrix up to 300 parameters, else by Lanczos to residuals of 1e-3 of the eigenvalue. Each vector's
     largest entry is positive. `unit` is the geometric mean of √(2h/|λ|), where the quadratic term is as large as the
-    loss, but no more than ‖θ‖, or 1. Watched by the matrix's point.
+    loss, each between a twentieth of ‖θ‖ (or of 1, where that is more) and all of it. Watched by the matrix's point.
     """
     values, vectors = _pairs(matrix, extremes=isinstance(matrix, Hessian))
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
@@ -47,7 +49,7 @@ def eigenvector_plane(matrix: Curvature) -> Eigenplane:
     plane = spanned_plane(_array(matrix.point.theta), _array(vectors[:, 0]), _array(vectors[:, 1]))
     most = max(float(torch.linalg.vector_norm(matrix.point.theta)), 1.0)
     twice = 2 * max(abs(float(matrix.point.value)), 1e-12)
-    reaches = [min(np.sqrt(twice / max(abs(value), 1e-300)), most) for value in values.tolist()]
+    reaches = [np.clip(np.sqrt(twice / max(abs(value), 1e-300)), _LEAST * most, most) for value in values.tolist()]
     first, second = values.tolist()
     return Eigenplane(replace(plane, unit=float(np.sqrt(reaches[0] * reaches[1]))), (first, second))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from ngexplorer.gui.session import Session, Shown
 _QUESTION = "trajectory basins"
 _SIZES = (3, 5, 9, 17, 33)
 """Starts along a side: the first picture within a moment, however slow the method is."""
+_MOMENT = 0.2
+"""Seconds after which other questions have their turn."""
 _STRENGTH = 0.5
 """How strongly a basin is coloured."""
 _NAMED = 5
@@ -40,6 +43,9 @@ class BasinsLayer:
         self.found: Basins | None = None
         self.remaining = Remaining()
         self._asked: Any = None
+        self._work: Callable[[Cancel], Iterator[Basins | None]] | None = None
+        self._waiting = False
+        """Whether it is being worked on: its last answer has not come yet."""
         self._generation = 0
         self._halted = threading.Event()
         self._drawn: Any = None
@@ -54,37 +60,62 @@ class BasinsLayer:
 
     def forget(self) -> None:
         """Drop what belongs to another landscape or method."""
-        self.found, self._generation = None, 0
+        self.found, self._generation, self._waiting = None, 0, False
         self.hide()
 
     def ask(self, shown: Shown, window: Window) -> None:
-        """Have a run's optimizer started from all over a window; where the race is on, that waits."""
+        """Have a run's optimizer started from all over a window, a moment at a time: others have questions too. Where
+        the race is on, that waits."""
         if self.session.state == "running":
             self._halted.set()
-            if self.found is None or self.found.done < 1:
-                self._asked = None
             return
-        question = (self.session.generation, shown.run.optimizer, window)
-        if question == self._asked:
-            return
-        self._asked, self.found = question, None
-        self._halted.set()
+        question = (shown.run.optimizer, window, shown.history.seed)
+        if question != self._asked or (self._halted.is_set() and not self.finished):
+            self._asked, self.found = question, None
+            self._halted.set()
+            self._work = self._begun(shown, window)
+            self._waiting = False
+        if self._work is not None and not self._waiting and not self.finished:
+            self._waiting = True
+            self._generation = self.session.analyst.ask(_QUESTION, self._work)
+
+    def _begun(self, shown: Shown, window: Window) -> Callable[[Cancel], Iterator[Basins | None]]:
+        """A question that, each time it is asked, goes on for a moment where it was."""
+        objective, optimizer, seed = shown.run.objective, shown.run.optimizer, shown.history.seed
         halted = self._halted = threading.Event()
         remaining = self.remaining = Remaining()
-        objective, optimizer, seed = shown.run.objective, shown.run.optimizer, shown.history.seed
+        asked: list[Cancel] = []
 
-        def answers(cancel: Cancel) -> Iterator[Basins]:
-            for found in basins(objective, optimizer, window, lambda: cancel() or halted.is_set(), _SIZES, seed=seed):
-                remaining.tell(found.done)
-                yield found
+        def cancelled() -> bool:
+            return halted.is_set() or asked[-1]()
 
-        self._generation = self.session.analyst.ask(_QUESTION, answers)
+        found = basins(objective, optimizer, window, cancelled, _SIZES, seed=seed)
+
+        def moment(cancel: Cancel) -> Iterator[Basins | None]:
+            asked[:] = [cancel]
+            began = monotonic()
+            for answer in found:
+                remaining.tell(answer.done)
+                yield answer
+                if monotonic() - began > _MOMENT:
+                    break
+            yield None
+
+        return moment
+
+    @property
+    def finished(self) -> bool:
+        """Whether all starts are known."""
+        return self.found is not None and self.found.done >= 1
 
     def take(self, key: str, generation: int, answer: Any) -> bool:
         """Take an answer; whether it was one to this."""
         if key != _QUESTION or generation != self._generation:
             return False
-        self.found = answer
+        if answer is None:
+            self._waiting = False
+        else:
+            self.found = answer
         return True
 
     @property

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ngexplorer.analysis.planes import Plane
 from ngexplorer.analysis.profiles import Profile, profile
@@ -24,17 +27,25 @@ from ngexplorer.runs.history import History
 _QUESTION = "trajectory profile"
 _POINTS, _RUNNING = 200, 50
 """At most so many points of the path are looked at; while runs go on the processor is theirs."""
-_HEIGHT = 84
-"""Pixels: of the plot."""
+_PAUSE = 1.5
+"""Seconds between two looks at the path while runs go on."""
+_LEAST = QSize(160, 72)
+"""The smallest plot in which something can be seen, pixels."""
+
+_MEANING = (
+    "The loss along the run's path, and the loss at the points of the plane that are nearest to it:\n"
+    "what the picture shows under the path. Where they part, the picture says little of the run."
+)
 
 
-class PathProfile:
-    """A thin plot, its words above it, and what it asks for."""
+class PathProfile(QWidget):
+    """A small plot, its words above it, and what it asks for."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.frame = Frame(session.theme)
-        self.frame.setFixedHeight(_HEIGHT)
+        self.frame.setMinimumSize(_LEAST)
         self.frame.count_along(True)
         self.frame.view.setMouseEnabled(x=False, y=False)
         self.words = Elided()
@@ -42,21 +53,24 @@ class PathProfile:
         self.words.setFont(themes.font(12))
         self.lines = Lines()
         self.frame.addItem(self.lines, ignoreBounds=True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.words)
+        column.addWidget(self.frame, 1)
         self.found: Profile | None = None
         self.steps: list[int] = []
         self._of: tuple[History, Plane] | None = None
         self._asked: Any = None
+        self._asked_at = -math.inf
         self._generation = 0
         self.halted = threading.Event()
         """Set where what is being computed is not wanted any more."""
 
-    def show(self, shown: bool) -> None:
-        """Show or hide it."""
-        for widget in (self.words, self.frame):
-            widget.setVisible(shown)
-        if not shown:
-            self.halted.set()
-            self._asked = None
+    def rest(self) -> None:
+        """Compute nothing more."""
+        self.halted.set()
+        self._asked = None
 
     def forget(self) -> None:
         """Drop what belongs to another race."""
@@ -69,8 +83,10 @@ class PathProfile:
         path = shown.history.snapshots.until(shown.run.step, _RUNNING if running else _POINTS)
         last = path[-1][0] if path else 0
         same = self._asked is not None and self._asked[0] is shown.history and self._asked[1] is plane
-        if not path or (same and self._asked[2:] == (len(path), last)):
+        rests = running and monotonic() - self._asked_at < _PAUSE
+        if not path or rests or (same and self._asked[2:] == (len(path), last)):
             return
+        self._asked_at = monotonic()
         self._asked = (shown.history, plane, len(path), last)
         self.halted.set()
         halted = self.halted = threading.Event()
@@ -100,17 +116,17 @@ class PathProfile:
             return
         known = ~np.isnan(found.loss) | ~np.isnan(found.plane_loss)
         steps, true, beside = np.array(self.steps, float)[known], found.loss[known], found.plane_loss[known]
-        log = bool((true > 0).all() and (beside > 0).all())
+        log = bool((true > 0).any() and (true >= 0).all() and (beside >= 0).all())
         self.frame.set_log(y=log)
         heights = [logarithm(values) if log else values for values in (true, beside)]
         theme = self.session.theme
-        colour = themes.line_colour(shown.colour, theme)
+        colour = self.session.line_colour(shown)
         here = np.searchsorted(steps, at, side="right") - 1
         dots = np.array([[steps[here], heights[0][here]]]) if here >= 0 else None
         self.lines.show_lines(
             [
                 Line(steps, heights[1], pen(QColor(theme.text), 1.2, Qt.PenStyle.DotLine)),
-                Line(steps, heights[0], pen(colour, 1.8), dots),
+                Line(steps, heights[0], pen(colour, 1.8), dots, below=steps[true <= 0] if log else None),
             ]
         )
         values = np.concatenate(heights)
@@ -118,7 +134,8 @@ class PathProfile:
         if len(values):
             self.frame.release()
             self.frame.fit(0.0, max(float(steps[-1]), 1.0), float(values.min()), float(values.max()), growing=False)
-        self.words.setText(f"Loss along the path of {shown.label}: — true, ┄ where the plane has it · {self._apart()}")
+        self.words.setToolTip(_MEANING)
+        self.words.setText(f"{shown.label}: — true loss, ┄ on the plane · {self._apart()}")
 
     def _apart(self) -> str:
         """By how much the two differ at most, and where."""
@@ -131,4 +148,4 @@ class PathProfile:
         scale = max(float(np.nanmax(np.abs(self.found.loss))), 1e-300)
         if gap <= 1e-9 * scale:
             return "one and the same"
-        return f"apart by at most {compact(gap)}, at step {self.steps[worst]}"
+        return f"apart by ≤ {compact(gap)} (step {self.steps[worst]})"

@@ -14,8 +14,8 @@ from ngexplorer.analysis.relief import Relief
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.contours import ground_colours
 
-_CONTRAST = 0.85
-"""How much of the way to black a slope in full shadow goes, and to white one in full light."""
+_CONTRAST = {"dark": (0.3, 0.7), "light": (0.8, 0.45)}
+"""How much of the way to white a slope in full light goes, and to black one in full shade: paths stay legible."""
 
 
 class NodeImage(pg.ImageItem):
@@ -45,9 +45,9 @@ def relief_colours(relief: Relief, theme: themes.Theme) -> Any:
     low, high = map(_rgb, ground_colours(theme))
     ground = low + relief.heights[..., None] * (high - low)
     lit = (relief.light - relief.level)[..., None]
-    toward = np.where(lit > 0, lit / (1 - relief.level), -lit / relief.level)
-    shade = np.where(lit > 0, 255.0, 0.0) - ground
-    colours = ground + _CONTRAST * (0.5 if theme.name == "dark" else 1.0) * toward * shade
+    light, shade = _CONTRAST[theme.name]
+    toward = np.where(lit > 0, light * lit / (1 - relief.level), -shade * lit / relief.level)
+    colours = ground + toward * (np.where(lit > 0, 255.0, 0.0) - ground)
     opaque = np.full((*relief.light.shape, 1), 255.0)
     return np.concatenate((np.clip(colours, 0, 255), opaque), -1).round().astype(np.uint8)
 

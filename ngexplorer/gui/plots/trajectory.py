@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QBoxLayout, QToolButton
 
 from ngexplorer.analysis.planes import Array, Plane, Surface, Window
 from ngexplorer.analysis.relief import relief
@@ -33,9 +33,7 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.history import History
 
 _PAUSE = 1.5
-"""Seconds at least between two looks at the loss while runs go on, """
-_REST = 4.0
-"""and so many times as long as the last one took: the processor is theirs."""
+"""Seconds between two looks at the loss while runs go on."""
 _CALM = 0.25
 """Seconds between two looks while a person scrubs through a race at rest, unless the last one has been answered."""
 _REACH = 20
@@ -96,9 +94,13 @@ class TrajectoryView(View):
         self.start.at_once = lambda: session.untouched and not self.frame.free
         self.start.moved.connect(session.start_at)
         self.path_profile = PathProfile(session)
-        self.column.addWidget(self.path_profile.words)
-        self.column.addWidget(self.path_profile.frame)
-        self.path_profile.show(False)
+        self.path_profile.hide()
+        self.column.removeWidget(self.frame)
+        self._plots = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._plots.setSpacing(themes.GRID)
+        self._plots.addWidget(self.frame, 5)
+        self._plots.addWidget(self.path_profile, 2)
+        self.column.addLayout(self._plots, 1)
 
         self.pictured: Seen | None = None
         self.unseen: Unseen | None = None
@@ -108,8 +110,6 @@ class TrajectoryView(View):
         self._projected_on: Plane | None = None
         self._asked: Any = None
         self._asked_at = -math.inf
-        self._took = 0.0
-        """Seconds from the last question to its last answer."""
         self._generation = 0
         self._remaining = Remaining()
         self._ground: tuple[Any, ...] = ()
@@ -197,7 +197,9 @@ class TrajectoryView(View):
             _use(action, start)
 
     def _switched(self) -> None:
-        self.path_profile.show(self.profile.isChecked())
+        self.path_profile.setVisible(self.profile.isChecked())
+        if not self.profile.isChecked():
+            self.path_profile.rest()
         if not self.basins.isChecked():
             self.attraction.hide()
         self._ground = ()
@@ -225,6 +227,10 @@ class TrajectoryView(View):
         for button in self._switches:
             button.setVisible(self.width() >= _WIDE)
         self.title.setVisible(self.width() >= _NARROW)
+        beside = self.width() > 2 * self.height()
+        self._plots.setDirection(
+            QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom  # where there is more room
+        )
 
     # What is asked of the analyst.
 
@@ -256,7 +262,8 @@ class TrajectoryView(View):
     def settled(self) -> bool:
         """Whether the picture is of all there is: nothing new to ask, nothing unanswered."""
         asked = self._asked == self._question() or not self.session.measures
-        return asked and self.session.analyst.idle
+        basins = not (self.basins.isChecked() and self._flat) or self.attraction.finished
+        return asked and basins and self.session.analyst.idle
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
@@ -292,7 +299,7 @@ class TrajectoryView(View):
             )
         if self.pictured is None or self.pictured.kind != self.kind or self.pictured.surface.done < 1:
             return
-        if self.profile.isChecked() and (self.session.state != "running" or self._after_rest()):
+        if self.profile.isChecked():
             self.path_profile.ask(shown, self.pictured.surface.plane)
         if self.basins.isChecked() and self._flat:
             self.attraction.ask(shown, self.pictured.surface.window)
@@ -303,12 +310,7 @@ class TrajectoryView(View):
             return True
         if BY_NAME[self.kind].local and self.session.state != "running":
             return monotonic() - self._asked_at > _CALM or self.session.analyst.idle
-        return self._after_rest() and self.session.analyst.idle
-
-    def _after_rest(self) -> bool:
-        """Whether the race has had the processor for itself long enough."""
-        took = _REST * self._took if self.session.state == "running" else 0.0
-        return monotonic() - self._asked_at >= max(_PAUSE, took)
+        return monotonic() - self._asked_at >= _PAUSE and self.session.analyst.idle
 
     def _material(self, shown: Shown) -> Material:
         """What planes are made of. Put together over there: it is a lot of memory to move between two frames."""
@@ -336,7 +338,6 @@ class TrajectoryView(View):
 
     def _answered(self, key: str, generation: int, answer: Any) -> None:
         if key == _QUESTION and generation == self._generation:
-            self._took = monotonic() - self._asked_at
             if isinstance(answer, Unseen):
                 self.unseen, self.pictured = answer, None
             else:
