@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy.interpolate import RectBivariateSpline
 
 from ngexplorer.analysis.planes import Array
 
@@ -69,7 +69,8 @@ def relief(values: Array) -> Relief:
     light and the normal of the exaggerated log-heights (Horn 1981, "Hill shading and the reflectance map"). Between the
     values heights are interpolated by cubic splines."""
     rows, columns = values.shape
-    zoomed = ndimage.zoom(heights(finite(values)), (_SIZE / rows, _SIZE / columns), order=3)
-    up, across = np.gradient(_STEEP * zoomed, 1.0 / (_SIZE - 1))
+    y, x, fine = np.linspace(0, 1, rows), np.linspace(0, 1, columns), np.linspace(0, 1, _SIZE)
+    spline = RectBivariateSpline(y, x, heights(finite(values)), kx=min(3, rows - 1), ky=min(3, columns - 1))
+    up, across = (_STEEP * spline(fine, fine, dx=dx, dy=dy) for dx, dy in ((1, 0), (0, 1)))
     light = (_LIGHT[2] - _LIGHT[0] * across - _LIGHT[1] * up) / np.sqrt(1 + across**2 + up**2)
-    return Relief(np.clip(zoomed, 0.0, 1.0), np.clip(light, 0.0, 1.0))
+    return Relief(np.clip(spline(fine, fine), 0.0, 1.0), np.clip(light, 0.0, 1.0))

@@ -26,7 +26,7 @@ _SIZES = (3, 5, 9, 17, 33)
 """Starts along a side: the first picture within a moment, however slow the method is."""
 _MOMENT = 0.2
 """Seconds after which other questions have their turn."""
-_STRENGTH = 0.5
+_STRENGTH = 0.38
 """How strongly a basin is coloured."""
 _NAMED = 5
 """So many minima are named; the others share a line."""

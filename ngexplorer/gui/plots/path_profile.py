@@ -134,18 +134,18 @@ class PathProfile(QWidget):
         if len(values):
             self.frame.release()
             self.frame.fit(0.0, max(float(steps[-1]), 1.0), float(values.min()), float(values.max()), growing=False)
-        self.words.setToolTip(_MEANING)
-        self.words.setText(f"{shown.label}: — true loss, ┄ on the plane · {self._apart()}")
+        self.words.setText(f"— true ┄ plane: {self._apart()}")
+        self.words.setToolTip(f"{shown.label}. {_MEANING}")
 
     def _apart(self) -> str:
         """By how much the two differ at most, and where."""
         assert self.found is not None
         gaps = np.abs(self.found.plane_loss - self.found.loss)
         if np.isnan(gaps).all():
-            return ""
+            return "…"
         worst = int(np.nanargmax(gaps))
         gap = float(gaps[worst])
         scale = max(float(np.nanmax(np.abs(self.found.loss))), 1e-300)
         if gap <= 1e-9 * scale:
-            return "one and the same"
-        return f"apart by ≤ {compact(gap)} (step {self.steps[worst]})"
+            return "the same"
+        return f"≤ {compact(gap)} apart (step {self.steps[worst]})"
