@@ -107,10 +107,15 @@ class PathProfile(QWidget):
         self._of = (history, plane)
         return True
 
+    def knows(self, shown: Shown, plane: Plane) -> Profile | None:
+        """What is known of a run's path on a plane."""
+        same = self._of is not None and self._of[0] is shown.history and self._of[1] is plane
+        return self.found if same else None
+
     def draw(self, shown: Shown, plane: Plane, at: int) -> None:
         """Draw what is known of a run's path on a plane, marked at a step."""
-        found = self.found
-        if found is None or self._of is None or self._of[0] is not shown.history or self._of[1] is not plane:
+        found = self.knows(shown, plane)
+        if found is None:
             self.lines.show_lines([])
             self.words.setText(f"Loss along the path of {shown.label}…")
             return

@@ -141,7 +141,8 @@ class Start(QObject):
         return menu
 
     def _clicked(self, event: Any) -> None:
-        if not self.on or self._frame.view not in self._frame.scene().items(event.scenePos()):
+        under = self._frame.scene().items(event.scenePos())
+        if not self.on or self._frame.view not in under or self.handle in under:
             return
         if event.double():
             self.offer.hide()

@@ -262,8 +262,15 @@ class TrajectoryView(View):
     def settled(self) -> bool:
         """Whether the picture is of all there is: nothing new to ask, nothing unanswered."""
         asked = self._asked == self._question() or not self.session.measures
-        basins = not (self.basins.isChecked() and self._flat) or self.attraction.finished
-        return asked and basins and self.session.analyst.idle
+        return asked and self.session.analyst.idle and (self.pictured is None or self._complete(self.pictured))
+
+    def _complete(self, pictured: Seen) -> bool:
+        """Whether what is shown beside the loss is all known too."""
+        shown, known = self.run.chosen, None
+        if shown is not None:
+            known = self.path_profile.knows(shown, pictured.surface.plane)
+        profile = not self.profile.isChecked() or (known is not None and known.done == 1)
+        return profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
