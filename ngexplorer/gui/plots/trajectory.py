@@ -265,12 +265,13 @@ class TrajectoryView(View):
         return asked and self.session.analyst.idle and (self.pictured is None or self._complete(self.pictured))
 
     def _complete(self, pictured: Seen) -> bool:
-        """Whether what is shown beside the loss is all known too."""
+        """Whether the loss is known as finely as it will be, and so is what is shown beside it."""
         shown, known = self.run.chosen, None
         if shown is not None:
             known = self.path_profile.knows(shown, pictured.surface.plane)
         profile = not self.profile.isChecked() or (known is not None and known.done == 1)
-        return profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
+        known_all = pictured.kind == self.kind and pictured.surface.done == 1
+        return known_all and profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
