@@ -14,8 +14,8 @@ _FLOOR = 1e-4
 """Of the range of a surface: the least height above the lowest level that is told apart."""
 _SIZE = 257
 """Points along a side of a relief, between which no eye sees a step."""
-_STEEP = 2.0
-"""How much heights are exaggerated: the window is 1 wide and high, and the surface so many times as high."""
+_STEEP = 0.6
+"""How much heights are exaggerated: the window is 1 wide and high, and the surface that much high."""
 _LIGHT = np.array([-0.5, 0.5, np.sqrt(0.5)])
 """Where the light comes from: the upper left, halfway up, as on maps."""
 

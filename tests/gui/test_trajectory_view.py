@@ -246,6 +246,7 @@ def test_shaded_relief_takes_the_place_of_the_contours(sit_at, valley, theme):
     assert view.contours.levels > 5 and not view.shading.isVisible()
     button = next(b for b in view._switches if b.defaultAction() is view.relief)
     person.clicks(button)
+    person.until(lambda: (view.pull(), view.settled)[1])
     view.pull()
     assert view.shading.isVisible() and view.contours.levels == 0
     shaded = relief(view.surface.values)

@@ -14,8 +14,12 @@ from ngexplorer.analysis.relief import Relief
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.contours import ground_colours
 
-_CONTRAST = {"dark": (0.3, 0.7), "light": (0.8, 0.45)}
+_CONTRAST = {"dark": (0.4, 0.7), "light": (0.9, 0.45)}
 """How much of the way to white a slope in full light goes, and to black one in full shade: paths stay legible."""
+
+
+_DEPTH = 2.5
+"""The power of the height by which it is coloured: valleys are narrow."""
 
 
 class NodeImage(pg.ImageItem):
@@ -43,7 +47,7 @@ def relief_colours(relief: Relief, theme: themes.Theme) -> Any:
     """The colours of a relief, (K, K, 4) uint8: those of the contours' bands by height, lighter in the light and darker
     in the shade."""
     low, high = map(_rgb, ground_colours(theme))
-    ground = low + relief.heights[..., None] * (high - low)
+    ground = low + relief.heights[..., None] ** _DEPTH * (high - low)
     lit = (relief.light - relief.level)[..., None]
     light, shade = _CONTRAST[theme.name]
     toward = np.where(lit > 0, light * lit / (1 - relief.level), -shade * lit / relief.level)

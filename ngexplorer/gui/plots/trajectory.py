@@ -12,7 +12,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QBoxLayout, QToolButton
 
 from ngexplorer.analysis.planes import Array, Plane, Surface, Window
-from ngexplorer.analysis.relief import relief
+from ngexplorer.analysis.relief import Relief, relief
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots import chosen_plane
@@ -42,7 +42,7 @@ _WIDE = 560
 """Pixels from which the head has room for its switches; they are in the menu too."""
 _NARROW = 400
 """And for its title beside the choices."""
-_QUESTION = "trajectory"
+_QUESTION, _SHADING = "trajectory", "trajectory relief"
 
 
 class TrajectoryView(View):
@@ -112,6 +112,9 @@ class TrajectoryView(View):
         self._asked_at = -math.inf
         self._generation = 0
         self._remaining = Remaining()
+        self._shaded_of: Surface | None = None
+        self._shaded: tuple[Surface, Relief] | None = None
+        """The last surface whose relief is known."""
         self._ground: tuple[Any, ...] = ()
         self._random = 0
         self._of: Experiment | None = None
@@ -202,7 +205,6 @@ class TrajectoryView(View):
             self.path_profile.rest()
         if not self.basins.isChecked():
             self.attraction.hide()
-        self._ground = ()
         self.invalidate()
 
     def _another_run(self) -> None:
@@ -271,6 +273,8 @@ class TrajectoryView(View):
             known = self.path_profile.knows(shown, pictured.surface.plane)
         profile = not self.profile.isChecked() or (known is not None and known.done == 1)
         known_all = pictured.kind == self.kind and pictured.surface.done == 1
+        if self.relief.isChecked() and (self._shaded is None or self._shaded[0] is not pictured.surface):
+            return False
         return known_all and profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
     def _question(self) -> Any:
@@ -305,12 +309,16 @@ class TrajectoryView(View):
             self._generation = self.session.analyst.ask(
                 _QUESTION, lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell)
             )
-        if self.pictured is None or self.pictured.kind != self.kind or self.pictured.surface.done < 1:
+        if self.pictured is None or self.pictured.kind != self.kind:
             return
-        if self.profile.isChecked():
-            self.path_profile.ask(shown, self.pictured.surface.plane)
-        if self.basins.isChecked() and self._flat:
-            self.attraction.ask(shown, self.pictured.surface.window)
+        surface = self.pictured.surface
+        if self.relief.isChecked() and self._shaded_of is not surface:
+            self._shaded_of = surface
+            self.session.analyst.ask(_SHADING, lambda _: iter([(surface, relief(surface.values))]))
+        if self.profile.isChecked() and surface.done == 1:
+            self.path_profile.ask(shown, surface.plane)
+        if self.basins.isChecked() and self._flat and surface.done == 1:
+            self.attraction.ask(shown, surface.window)
 
     def _due(self, question: Any) -> bool:
         """Whether it is time to ask: at once of another race or plane; of more steps after a rest."""
@@ -355,6 +363,9 @@ class TrajectoryView(View):
                     if self.pictured is not None and self.pictured.kind != answer.kind:
                         self.frame.release()
                 self.unseen, self.pictured = None, answer
+            self.invalidate()
+        elif key == _SHADING:
+            self._shaded = answer
             self.invalidate()
         elif self.path_profile.take(key, generation, answer) or self.attraction.take(key, generation, answer):
             self.invalidate()
@@ -442,15 +453,17 @@ class TrajectoryView(View):
 
     def _draw_ground(self, surface: Surface) -> None:
         theme, shaded = self.session.theme, self.relief.isChecked()
-        ground = (surface, theme.name, shaded)
-        if self._ground and self._ground[0] is surface and self._ground[1:] == ground[1:]:
+        if shaded and (self._shaded is None or self._shaded[0] is not surface) and self._ground:
+            return  # what is there stays until the relief is
+        shaded = shaded and self._shaded is not None and self._shaded[0] is surface
+        if self._ground and self._ground[0] is surface and self._ground[1:] == (theme.name, shaded):
             return
-        self._ground = ground
+        self._ground = (surface, theme.name, shaded)
         self.start.dress(theme)
         self.shading.setVisible(shaded)
-        if shaded:
+        if shaded and self._shaded is not None:
             self.contours.clear()
-            self.shading.show_nodes(relief_colours(relief(surface.values), theme), surface.window)
+            self.shading.show_nodes(relief_colours(self._shaded[1], theme), surface.window)
         else:
             self.contours.show_surface(surface, theme)
 
