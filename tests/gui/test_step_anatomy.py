@@ -183,7 +183,9 @@ def test_a_setting_that_was_changed_is_told_at_the_step_it_first_served(sit_at, 
         person.session.set_time(step)
         panel.pull()
         assert formula in panel.facts._rows["reduction_ratio"][2].text()
-        assert ("Before it, damping.model = damped was set" in read(panel.words)) == (step == 3)
+        assert ("Before it, a setting was changed: damping.model = damped, was undamped" in read(panel.words)) == (
+            step == 3
+        )
 
 
 def test_where_the_window_is_narrow_it_is_closed_until_it_is_opened(sit_at, valley):

@@ -142,7 +142,7 @@ class StepAnatomy(QFrame):
             f"took {compact(1e3 * step.step_seconds)} ms, the work of {step.step_gradient_equivalents:.3g} gradients"
         ]
         said += [
-            f"before it, {event.message} was set"
+            f"before it, a setting was changed: {event.message}"
             for event in shown.history.events
             if event.kind == "edit" and event.step == number - 1
         ]
