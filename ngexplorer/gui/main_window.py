@@ -278,6 +278,9 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, name=name: self.setup.add_optimizer(name))
             self.actions_.take(f"add-{name}", action, "Add optimizer", "Put it into the race")
 
+        for key, action, group, tip in self.trajectory.offered:
+            self.actions_.take(key, action, group, tip)
+
     def _list_panels(self) -> None:
         """Every panel in the View menu, to close it and open it again."""
         menu = self.actions_.menu["View"]
