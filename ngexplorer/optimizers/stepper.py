@@ -16,6 +16,7 @@ from ngexplorer.objectives import Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
+from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
@@ -69,7 +70,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
-            self._memory = msgspec.structs.replace(self._memory, matrix=None)
+            self._memory = self._memory.without_matrix()
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -213,11 +214,9 @@ class Stepper:
                 self._method = self._method or OwnMethod(part, self.seed)
                 return self._method
             case parts.Kronecker():
-                return metrics.Kronecker(part, point, memory, seed)
+                return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                served = memory.matrix is not None and memory.count - memory.looked_at < part.refresh
-                matrix = memory.matrix if served and memory.matrix is not None else part.at(point, seed)
-                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
+                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -304,6 +303,15 @@ class Stepper:
             return way.learning_rate * solution.curved(drive).dot(delta) if plain else math.nan
         return metric.matrix.inner(delta[:, None])[0, 0]
 
+    def _promised(self, metric: metrics.Metric, solution: Solution, memory: Memory) -> float:
+        """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
+        drive = self._drive(memory)
+        way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
+        self._beside += way.looks * FORWARD + way.gradients
+        delta = way.delta
+        bend = self._bend(metric, solution, drive, way, delta) if way.bend is None else way.bend
+        return float(drive.dot(delta) + 0.5 * (bend + solution.damping * delta.dot(delta)))
+
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
         has made the step, and the series says nothing (Transtrum and Sethna 2012)."""
@@ -347,11 +355,8 @@ class Stepper:
         record = trial.record(model=model, weight=weight, rejected=rejected, why=why)
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
-        if isinstance(metric, metrics.Kronecker):
+        if isinstance(metric, Kronecker | metrics.Solved):
             memory = metric.memory
-        part = self.optimizer.curvature
-        if isinstance(part, parts.Matrix) and part.refresh > 1 and metric.matrix is not memory.matrix:
-            memory = msgspec.structs.replace(memory, matrix=metric.matrix, looked_at=memory.count)
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
         if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀

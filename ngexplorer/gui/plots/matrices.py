@@ -36,8 +36,8 @@ from ngexplorer.analysis.dense_matrices import (
     matrices,
     parameters_of,
 )
-from ngexplorer.analysis.kinds import KINDS
 from ngexplorer.cancellation import Cancel, Watch
+from ngexplorer.curvature.kinds import KINDS
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice, caption
 from ngexplorer.gui.plots.axes import compact
