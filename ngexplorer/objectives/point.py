@@ -87,8 +87,7 @@ class Point:
 
     def _slopes(self, rows: slice) -> Tensor:
         """∂L/∂z of some rows; of all of them the same tensor each time, so that a pass may keep its backward sweep."""
-        u = self.output_gradient
-        return u if rows == slice(0, len(u)) else u[rows]
+        return _taken(self.output_gradient, rows)
 
     def jvp(self, v: Tensor) -> Tensor:
         """J v of each case, (P,) → (N, C)."""
@@ -98,8 +97,7 @@ class Point:
     def vjp(self, u: Tensor) -> Tensor:
         """Σ_n J_nᵀ u_n, (N, C) → (P,)."""
         self.work += ADJOINT
-        whole = slice(0, len(u))
-        return _summed(run.vjp(u if rows == whole else u[rows]) for rows, run in self._passes())
+        return _summed(run.vjp(_taken(u, rows)) for rows, run in self._passes())
 
     def product(self, vectors: Tensor, push: RowPush | None, second_order: bool) -> Tensor:
         """(1/N) Σ_n (Jᵀ M J + Σ_j ∂L/∂z_nj ∇²f_j) v with M = `push` (None: 0), the second term if asked: (P,) → (P,),
@@ -120,9 +118,7 @@ class Point:
         """(1/N) Σ_n g_n g_nᵀ v with g_n = J_nᵀ u_n for u (N, C): (P,) → (P,) or (P, K) → (P, K)."""
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
         self.work += len(rows_of) * OUTER
-        whole = slice(0, len(u))
-        passes = self._passes()
-        total = _summed(run.outer_product(u if rows == whole else u[rows], rows_of) for rows, run in passes)
+        total = _summed(run.outer_product(_taken(u, rows), rows_of) for rows, run in self._passes())
         total = total / len(self.outputs)
         return total[0] if vectors.ndim == 1 else total.T
 
@@ -131,7 +127,7 @@ class Point:
         products = len(self.theta) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
 
         def one(rows: slice, run: Pass) -> Tensor:
-            matrix, flops = run.dense(middle[rows], self._slopes(rows) if second_order else None, self.watch)
+            matrix, flops = run.dense(_taken(middle, rows), self._slopes(rows) if second_order else None, self.watch)
             share = (rows.stop - rows.start) / len(self.outputs)
             self.work += products * share if flops != flops else flops / self.objective.gradient_flops
             return matrix
@@ -166,6 +162,11 @@ class Point:
 
     def __repr__(self) -> str:
         return f"Point(θ of {len(self.theta)}, ‖θ‖ = {float(torch.linalg.vector_norm(self.theta)):.4g})"
+
+
+def _taken(cases: Tensor, rows: slice) -> Tensor:
+    """Some rows of (N, …), and the same tensor where they are all."""
+    return cases if rows.stop - rows.start == cases.shape[0] else cases[rows]
 
 
 def _summed(parts: Iterator[Tensor]) -> Tensor:

@@ -261,10 +261,16 @@ class Stepper:
             delta, product = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
             delta, product = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
-        if product is None:
-            product = self._product(metric, solution, drive, way, delta)
+        solved: Tensor | None = None
+        if product is None and metric.modelled:
+            if not self._along(metric):
+                product = None if metric.matrix is None else metric.matrix @ delta
+            elif solution.product is not None:
+                product = way.learning_rate * solution.product
+            else:
+                solved = drive
         self._beside += way.looks * FORWARD + way.gradients
-        return attempt(self.point, delta, product, solution, way)
+        return attempt(self.point, delta, product, solved, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -288,17 +294,11 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _product(
-        self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | None:
-        """Bδ for the quadratic model: from the system that d solves where δ is a multiple of d, else one product."""
-        if not metric.modelled:
-            return None
-        plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
-        plain = plain and isinstance(self.optimizer.correction, parts.Euler)
-        if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive) if plain else None
-        return metric.matrix @ delta
+    def _along(self, metric: metrics.Metric) -> bool:
+        """Whether δ is a multiple of a d that solves a system with B, so that no product is spent on Bδ."""
+        momentum, correction = self.optimizer.momentum, self.optimizer.correction
+        plain = not isinstance(momentum, parts.HeavyBall | parts.Nesterov) and isinstance(correction, parts.Euler)
+        return plain and isinstance(metric, metrics.Solved | metrics.LimitedMemory)
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric

@@ -102,35 +102,49 @@ class Trial:
         )
 
 
-def attempt(point: Point, delta: Tensor, product: Tensor | None, solution: Solution, way: Way) -> Trial:
-    """Look at θ + δ, unless a search has looked there. `product` is Bδ, or None for a method without a matrix. One host
-    read."""
+def attempt(
+    point: Point, delta: Tensor, product: Tensor | None, drive: Tensor | None, solution: Solution, way: Way
+) -> Trial:
+    """Look at θ + δ, unless a search has looked there. One host read.
+
+    δᵀBδ comes from `product`, Bδ; without it from `drive`, the g of (B + λI)d = −g + r that δ = αd solves, as
+    −α(g − r)ᵀδ − λ‖δ‖²; and is NaN where there is neither, for a method without a matrix.
+    """
     after = way.after or point.objective.at(point.theta + delta, point.watch)
-    gradient = point.gradient
-    residual, failed = solution.residual, solution.failed
-    none = torch.full_like(point.value, torch.nan)
-    numbers = (
-        point.value,
-        after.value,
-        gradient.dot(delta),
-        none if product is None else delta.dot(product),
-        delta.dot(delta),
-        gradient.dot(gradient),
-        none if residual is None else residual.dot(residual),
-        torch.zeros_like(none) if failed is None else failed.to(none.dtype),
-    )
-    before, value, slope, bend, step, steepness, left, wrong = torch.stack(numbers).tolist()
+    gradient, residual, failed = point.gradient, solution.residual, solution.failed
+    numbers = {
+        "before": point.value,
+        "after": after.value,
+        "slope": gradient.dot(delta),
+        "square": delta.dot(delta),
+        "steepness": gradient.dot(gradient),
+    }
+    if product is not None:
+        numbers["bend"] = delta.dot(product)
+    elif drive is not None and drive is not gradient:
+        numbers["driven"] = drive.dot(delta)
+    if residual is not None:
+        numbers["left"] = residual.dot(residual)
+        if product is None:
+            numbers["along"] = residual.dot(delta)
+    if failed is not None:
+        numbers["failed"] = failed.to(delta.dtype)
+    read = dict(zip(numbers, torch.stack(tuple(numbers.values())).tolist(), strict=True))
+    bend = read.get("bend", NAN)
+    if product is None and drive is not None:
+        driven = read.get("driven", read["slope"]) - read.get("along", 0.0)
+        bend = -way.learning_rate * driven - solution.damping * read["square"]
     return Trial(
         after=after,
         delta=delta,
         solution=solution,
         way=way,
-        loss_before=before,
-        loss_after=value,
-        slope=slope,
+        loss_before=read["before"],
+        loss_after=read["after"],
+        slope=read["slope"],
         bend=bend,
-        step_norm=math.sqrt(step),
-        gradient_norm=math.sqrt(steepness),
-        residual_norm=math.sqrt(left),
-        definite=wrong == 0,
+        step_norm=math.sqrt(read["square"]),
+        gradient_norm=math.sqrt(read["steepness"]),
+        residual_norm=math.sqrt(read.get("left", NAN)),
+        definite=not read.get("failed"),
     )

@@ -28,10 +28,3 @@ class Solution:
     failed: Tensor | None = None
     boundary: bool = False
     lowest: float = NAN
-
-    def curved(self, gradient: Tensor) -> Tensor:
-        """B d: no product is spent where the equation gives it, −g − λd + residual."""
-        if self.product is not None:
-            return self.product
-        curved = -gradient - self.damping * self.direction
-        return curved if self.residual is None else curved + self.residual
