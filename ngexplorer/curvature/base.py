@@ -70,7 +70,8 @@ class Curvature:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return (self.objective.parameters, self.objective.parameters)
+        size = self.objective.parameters
+        return (size, size)
 
     def matvec(self, v: Tensor) -> Tensor:
         """B v, (P,) → (P,). Raises ValueError for another shape."""

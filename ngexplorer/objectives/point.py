@@ -46,6 +46,7 @@ class Point:
         else:
             parts = [network.evaluate(theta, taken(objective.inputs, at)) for at in watch.over(chunks)]
             self.outputs = torch.cat(parts)
+        self._rows = self.outputs.shape[0]
 
     outputs: Tensor
     """z = f(x, θ), (N, C); outputs at T positions of a case are N·T rows"""
@@ -54,10 +55,10 @@ class Point:
         """A forward pass of every chunk, with the rows of the outputs that it makes."""
         if self._kept is not None:
             self.watch.check()
-            yield slice(0, len(self.outputs)), self._kept
+            yield slice(0, self._rows), self._kept
             return
         objective = self.objective
-        per_case = len(self.outputs) // objective.cases
+        per_case = self._rows // objective.cases
         self.work += FORWARD
         for at in self.watch.over(objective.chunks):
             rows = slice(at.start * per_case, at.stop * per_case)
@@ -78,7 +79,7 @@ class Point:
     def gradient(self) -> Tensor:
         """∇h(θ) = (1/N) Σ Jᵀ ∂L/∂z + ηθ, (P,)."""
         self.work += 1 - FORWARD - ADJOINT
-        return self.vjp(self.output_gradient) / len(self.outputs) + self.objective.penalty_gradient(self.theta)
+        return self.vjp(self.output_gradient) / self._rows + self.objective.penalty_gradient(self.theta)
 
     @cached_property
     def metric(self) -> Tensor:
@@ -111,7 +112,7 @@ class Point:
             some_at_a_time = rows_of.split(self.objective.directions_at_once)
             return torch.cat([run.product(some, pushed, u) for some in some_at_a_time])
 
-        total = _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+        total = _summed(one(rows, run) for rows, run in self._passes()) / self._rows
         return total[0] if vectors.ndim == 1 else total.T
 
     def outer_product(self, u: Tensor, vectors: Tensor) -> Tensor:
@@ -119,7 +120,7 @@ class Point:
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
         self.work += len(rows_of) * OUTER
         total = _summed(run.outer_product(_taken(u, rows), rows_of) for rows, run in self._passes())
-        total = total / len(self.outputs)
+        total = total / self._rows
         return total[0] if vectors.ndim == 1 else total.T
 
     def dense(self, middle: Tensor, second_order: bool) -> Tensor:
@@ -128,11 +129,11 @@ class Point:
 
         def one(rows: slice, run: Pass) -> Tensor:
             matrix, flops = run.dense(_taken(middle, rows), self._slopes(rows) if second_order else None, self.watch)
-            share = (rows.stop - rows.start) / len(self.outputs)
+            share = (rows.stop - rows.start) / self._rows
             self.work += products * share if flops != flops else flops / self.objective.gradient_flops
             return matrix
 
-        return _summed(one(rows, run) for rows, run in self._passes()).div_(len(self.outputs))
+        return _summed(one(rows, run) for rows, run in self._passes()).div_(self._rows)
 
     def statistics(self, u: Tensor) -> Iterator[list[Statistics]]:
         """What enters each layer, and the gradients of uᵀz with respect to its sums for u (N, K, C), chunk by chunk.

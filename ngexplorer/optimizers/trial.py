@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -17,8 +17,7 @@ from ngexplorer.optimizers.step_rules import Way
 _ROUNDING = 16.0
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """θ + δ looked at once, and the numbers that one host read gave. `bend` δᵀBδ is NaN without a matrix."""
 
     after: Point

@@ -8,13 +8,14 @@ x̄ and Σ δ ẋᵀ to the weights, δ being the backward sweep of some u; with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ngexplorer.cancellation import Watch
 from ngexplorer.objectives.networks import activations
@@ -69,7 +70,7 @@ class AffineTrace(Trace):
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """W∗x + b: (N, inputs…) → (N, outputs…)."""
-        if not 1 < len(weight) <= _NARROW:
+        if not 1 < weight.shape[0] <= _NARROW or x.ndim != 2:
             return nn.functional.linear(x, weight, bias)
         return (weight @ x.T if bias is None else torch.addmm(bias[:, None], weight, x.T)).T
 
@@ -485,10 +486,19 @@ def _joined(found: list[Tensor]) -> Tensor:
 
 def _weighted_gram(layer: Layer, weights: Tensor) -> tuple[Tensor, float]:
     """Σ_n m_n ā_n ā_nᵀ for a layer of one output, whose weight and bias stand in θ as in ā: (P, P); and its flops."""
-    entering = layer.entering
-    if layer.place.bias_at:
-        entering = torch.cat((entering, torch.ones_like(entering[:, :1])), 1)
-    return entering.T @ (weights[:, None] * entering), 2.0 * entering.numel() * entering.shape[1]
+    entering = _features(layer.entering) if layer.place.bias_at else layer.entering.T
+    return (entering * weights) @ entering.T, 2.0 * entering.numel() * entering.shape[0]
+
+
+_KEPT: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
+
+
+def _features(x: Tensor) -> Tensor:
+    """ā = (x, 1), features first, (inputs + 1, N): kept as long as x, for an objective has the same inputs at all θ."""
+    kept = _KEPT.get(x)
+    if kept is None:
+        kept = _KEPT[x] = torch.cat((x.T, torch.ones_like(x[:, :1]).T))
+    return kept
 
 
 def plain_layers(trace: SequenceTrace) -> list[Layer] | None:

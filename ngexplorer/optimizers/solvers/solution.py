@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from torch import Tensor
 
 NAN = float("nan")
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(msgspec.Struct, frozen=True):
     """d with (B + λI) d = −g + residual, (P,).
 
     damping: the λ it was solved with; a trust region finds its own. residual: None where it is zero to rounding.
