@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 from torch import Tensor
@@ -119,7 +118,8 @@ class Solved(Metric):
                 return Solution(-matrix.solve(gradient, damping), damping, matrix.title.lower())
             solver, why = _chosen(matrix, damping, plain)
         solution = self._by(solver, gradient, damping, plain, cancel)
-        return replace(solution, reason=f"{solution.reason} (automatic: {why})") if why else solution
+        reason = f"{solution.reason} (automatic: {why})"
+        return msgspec.structs.replace(solution, reason=reason) if why else solution
 
     def _by(self, solver: parts.Solver, gradient: Tensor, damping: float, plain: bool, cancel: Cancel) -> Solution:
         matrix = self.matrix
