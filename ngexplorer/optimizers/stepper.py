@@ -216,7 +216,8 @@ class Stepper:
             case parts.Kronecker():
                 return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
+                matrix, memory = metrics.matrix_of(part, point, memory, seed)
+                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
