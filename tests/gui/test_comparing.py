@@ -23,6 +23,8 @@ def click_row(person, *places, modifier=Qt.KeyboardModifier.NoModifier):
     index = table.runs.index(places[0], 0)
     for place in places[1:]:
         index = table.runs.index(place, 0, index)
+    QCoreApplication.processEvents()
+    table.scrollTo(index)
     QTest.mouseClick(table.viewport(), LEFT, modifier, table.visualRect(index).center())
 
 
