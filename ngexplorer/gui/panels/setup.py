@@ -144,10 +144,10 @@ class SetupPanel(QFrame):
             if loss.convex
             else f"{loss.title} is not convex in the outputs, so this matrix may be indefinite; the Fisher never is"
         )
-        dressed = (names, colours, labels, switches, self._open, self.session.theme)
+        dressed = (names, colours, switches, self._open, self.session.theme)
         if dressed == self._dressed:
             for i, run in enumerate(runs):
-                self._card(i).show_values(run["optimizer"], doubt)
+                self._card(i).show_values(run["optimizer"], labels[i], doubt)
             self._mark()
             return
         self._dressed = dressed
