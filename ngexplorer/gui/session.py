@@ -17,7 +17,7 @@ from ngexplorer.gui.worker import Analyst, Racer
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
-from ngexplorer.runs.history import History
+from ngexplorer.runs.history import COLUMNS, History
 from ngexplorer.runs.race import Race, Run
 from ngexplorer.settings import SettingError
 
@@ -362,11 +362,15 @@ class Session(QObject):
         self.theme_changed.emit()
 
     def export_csv(
-        self, path: str | Path, runs: list[Shown], columns: Sequence[str], steps: tuple[int, int] | None = None
+        self,
+        path: str | Path,
+        runs: list[Shown] | None = None,
+        columns: Sequence[str] = COLUMNS,
+        steps: tuple[int, int] | None = None,
     ) -> bool:
-        """Write these columns of some runs to a CSV, at all steps or from the first to the last one; tells of a
-        failure, and returns whether it went well."""
-        histories = [shown.history for shown in runs]
+        """Write runs (None: all) to a CSV, at all steps or from the first to the last one; tells of a failure, and
+        returns whether it went well."""
+        histories = [shown.history for shown in (self.runs if runs is None else runs)]
         try:
             write_csv(histories, path, columns, steps)
         except OSError as error:

@@ -25,7 +25,7 @@ _USUAL_ROWS = 8
 _DOT_ROOM, _PADDING, _FOLD_ROOM = 16, 24, 16
 """Pixels: what the dot before a name takes, the room on both sides of a text, and that of the arrow which unfolds a
 row."""
-_STEP, _STEP_ROOM = 2, 64
+_STEP, _STEP_ROOM = 2, 56
 """The column of the step, and the pixels that it gets in a narrow table."""
 _WIDE = 1120
 """Pixels from which there is room for all columns."""
@@ -169,7 +169,7 @@ class RunsTable(QTreeView):
         self.setRootIsDecorated(several)
         labels = [texts[0] for texts in self.runs.texts]
         states = ["diverged at step 10,000"] if self.width() >= _WIDE else [texts[1] for texts in self.runs.texts]
-        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 80))
+        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 76))
         for column, (texts, more, least) in enumerate(words):
             widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
             self.setColumnWidth(column, min(max(widest + more + _PADDING, least), 260))
