@@ -36,9 +36,8 @@ class _Cells(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
-        colour = index.data(Qt.ItemDataRole.ForegroundRole)
-        if colour is not None:
-            option.palette.setBrush(QPalette.ColorRole.HighlightedText, colour)
+        colour = index.data(Qt.ItemDataRole.ForegroundRole) or option.palette.color(QPalette.ColorRole.Text)
+        option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
 
 
 class RunsTable(QTreeView):
@@ -125,6 +124,8 @@ class RunsTable(QTreeView):
                 chosen.select(self.runs.index(place, 0), self.runs.index(place, 0))
         how = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(chosen, how.ClearAndSelect | how.Rows)
+        for index in chosen.indexes()[:1]:
+            self.scrollTo(index)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """A click on the only row that is chosen lets it go again."""

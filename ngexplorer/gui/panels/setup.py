@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import (
     QFrame,
     QInputDialog,
@@ -315,7 +315,8 @@ class SetupPanel(QFrame):
         card = self._card(i)
         if card.form is not None:
             card.form.take_focus()
-        self._scroll.ensureWidgetVisible(card, 0, themes.GRID)
+        inside, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
+        bar.setValue(card.mapTo(inside, QPoint(0, -themes.GRID)).y())
 
     def start_over(self, i: int, name: str) -> None:
         """Give an optimizer's place, colour and switch to a recipe from the catalog."""
