@@ -37,15 +37,17 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.layout import Arrangement
+from ngexplorer.gui.layout import Arrangement, Panel
 from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.comparison import Comparison
 from ngexplorer.gui.panels.export import Export
 from ngexplorer.gui.panels.notices import Notices
 from ngexplorer.gui.panels.runs_table import RunsTable, Target
 from ngexplorer.gui.panels.setup import SetupPanel
+from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
@@ -102,7 +104,15 @@ class MainWindow(QMainWindow):
         self.table = RunsTable(session)
         self.target = Target(self.table)
         self.notices = Notices(session)
-        self.views: list[View] = [self.trajectory, self.curves, self.spectrum, SpectrumTimeView(session)]
+        self.anatomy = StepAnatomy(session)
+        self.matrices = MatricesView(session)
+        self.views: list[View] = [
+            self.trajectory,
+            self.curves,
+            self.spectrum,
+            SpectrumTimeView(session),
+            self.matrices,
+        ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
         self.undo = Undo(session)
@@ -115,7 +125,8 @@ class MainWindow(QMainWindow):
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        self.arrangement = Arrangement(self, self.setup, self.views, [], self._timeline_head(), self.table)
+        explanations = [Panel("step anatomy", "Step anatomy", self.anatomy)]
+        self.arrangement = Arrangement(self, self.setup, self.views, explanations, self._timeline_head(), self.table)
         self.presenter = Presenter(self)
         self._list_panels()
         self._make_status()
@@ -309,6 +320,7 @@ class MainWindow(QMainWindow):
         began = perf_counter()
         self.stage.frame()
         self.timeline.pull()
+        self.anatomy.pull()
         if monotonic() - self._slow_at > _SLOW:
             self._slow_at = monotonic()
             self.timeline.look()
@@ -321,6 +333,7 @@ class MainWindow(QMainWindow):
         for view in self.views:
             view.pull()
         self.timeline.look()
+        self.anatomy.pull()
         self.table.pull()
         self._show_numbers()
 
