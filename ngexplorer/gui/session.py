@@ -312,6 +312,11 @@ class Session(QObject):
         return [Group(tuple(members)) for members in found.values()]
 
     @property
+    def visible_families(self) -> list[Group]:
+        """Those of which any run is visible."""
+        return [family for family in self.families if not all(self.is_hidden(shown.number) for shown in family.members)]
+
+    @property
     def visible(self) -> list[Shown]:
         return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
 
