@@ -120,8 +120,11 @@ class RunsTable(QTreeView):
             return
         chosen = QItemSelection()
         for place, family in enumerate(self.runs.families):
-            if all(shown.number in self.session.highlighted for shown in family.members):
-                chosen.select(self.runs.index(place, 0), self.runs.index(place, 0))
+            index = self.runs.index(place, 0)
+            inside = [i for i, shown in enumerate(family.members) if shown.number in self.session.highlighted]
+            whole = len(inside) == len(family.members)
+            for row in [index] if whole else [self.runs.index(i, 0, index) for i in inside]:
+                chosen.select(row, row)
         how = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(chosen, how.ClearAndSelect | how.Rows)
         for index in chosen.indexes()[:1]:
