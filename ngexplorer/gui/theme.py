@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -220,6 +221,18 @@ def dot(colour: QColor, size: int = 10, filled: bool = True) -> QIcon:
 
 def apply(theme: Theme, application: QApplication) -> None:
     """Dress the whole application: palette, style sheet, and pyqtgraph's defaults."""
+    # Qt walks through all widgets meanwhile, and crashes where Python takes one away that it has done with.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _dress(theme, application)
+    finally:
+        if collecting:
+            gc.enable()
+    pg.setConfigOptions(background=theme.panel, foreground=theme.muted, antialias=True)
+
+
+def _dress(theme: Theme, application: QApplication) -> None:
     application.setStyle("Fusion")
     application.setFont(font())
     palette = QPalette()
@@ -244,7 +257,6 @@ def apply(theme: Theme, application: QApplication) -> None:
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.muted))
     application.setPalette(palette)
     application.setStyleSheet(_style_sheet(theme))
-    pg.setConfigOptions(background=theme.panel, foreground=theme.muted, antialias=True)
 
 
 def _style_sheet(t: Theme) -> str:

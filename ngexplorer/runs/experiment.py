@@ -67,7 +67,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             title = catalog.title(run.optimizer.name)
             same = (r.optimizer for r in self.runs[:i] if catalog.title(r.optimizer.name) == title)
             first = next(same, run.optimizer)
-            name = run.label or ", ".join((title, *map(said, differences(first, run.optimizer)[:_TOLD])))
+            paths = [path for path, *_ in differences(first, run.optimizer)[:_TOLD]]
+            name = run.label or ", ".join((title, *(said(path, run.optimizer) for path in paths)))
             numbered = (name, *(f"{name} {k}" for k in range(2, len(self.runs) + 1)))
             labels.append(next(label for label in numbered if label not in labels))
         return labels
