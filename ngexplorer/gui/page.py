@@ -33,6 +33,7 @@ _NUMBER = QTextFormat.Property.UserProperty + 1
 _FIRST = 0xE000
 """A formula stands in the text as a character of Unicode's private use, until it is typeset."""
 _OBJECT = "\ufffc"
+_TABLE = '<table cellpadding="3" cellspacing="0" width="100%" style="margin-bottom: 8px">'
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,11 @@ class Page(QTextBrowser):
             f"body {{ color: {theme.text}; }} p {{ margin: 0 0 8px 0; line-height: 132%; }}"
             f"ul {{ margin: 0 0 8px 0; -qt-list-indent: 0; margin-left: 14px; }} li {{ margin: 0 0 4px 0; }}"
             f"th {{ color: {theme.muted}; font-weight: 500; text-align: left; }} strong {{ font-weight: 600; }}"
-            f"code, pre {{ font-family: monospace; font-size: 12px; color: {theme.text}; }} pre {{ margin: 0 0 8px 0; }}"
+            "code, pre { font-family: monospace; font-size: 12px; } pre { margin: 0 0 8px 0; }"
             f"a {{ color: {theme.accent}; }}"
         )
         html = MarkdownIt("commonmark").enable("table").render(marked)
-        self.setHtml(
-            f"<body>{html.replace('<table>', '<table cellpadding=3 cellspacing=0 width=100% style="margin-bottom: 8px">')}</body>"
-        )
+        self.setHtml(f"<body>{html.replace('<table>', _TABLE)}</body>")
         self._put_formulas_in()
         self._fit()
 

@@ -1,4 +1,4 @@
-"""Formulas typeset: boxes with a width, a height and a depth, put together as mathematics is, and painted as outlines."""
+"""Formulas typeset: boxes with a width, a height and a depth, put together as mathematics is, and painted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A formula as the pages write it, in one line that can be read as it stands, and the tree that a typesetter builds.
 
 `M(δ) = ½ E[ uᵀ F_R u ]`: Unicode's superscripts and subscripts, `_` and `^` before a letter or a (group), `√(…)`,
-`"words"` in quotes, combining bars and hats. In a display `a/b` is a fraction of the runs on both sides, `∑_(…)` has its
-limits below, and `[[a, b], [c, d]]` is a matrix.
+`"words"` in quotes, combining bars and hats. In a display `a/b` is a fraction of the runs on both sides, `∑_(…)` has
+its limits below, and `[[a, b], [c, d]]` is a matrix.
 """
 
 from __future__ import annotations
@@ -177,13 +177,13 @@ class _Parser:
             right = self._close(_CLOSES[c])
             return Fence(c, inside, right)
         if c.isascii() and c.isalpha():
-            word = re.compile("[A-Za-z]*").match(self.text, self.at)
-            assert word
-            whole = c + word[0]
+            more = re.compile("[A-Za-z]*").match(self.text, self.at)
+            assert more
+            whole = c + more[0]
             if whole in _WORDS:
-                self.at = word.end()
+                self.at = more.end()
                 return Symbol(whole, spacing="word")
-        if c.isdigit() or c == "." and self._next().isdigit():
+        if c.isdigit() or (c == "." and self._next().isdigit()):
             number = re.compile(r"[\d.,]*\d|").match(self.text, self.at)
             assert number
             self.at = number.end()
@@ -218,7 +218,7 @@ class _Parser:
 
 
 def _names_a_variable(c: str) -> bool:
-    return c != "E" and (c.isascii() and c.isalpha() or "α" <= c <= "ω" or c in "∂ℓ")
+    return c != "E" and ((c.isascii() and c.isalpha()) or "α" <= c <= "ω" or c in "∂ℓ")
 
 
 def _spacing(c: str) -> Spacing:
@@ -266,4 +266,4 @@ def _is_gap(item: Node | None) -> bool:
 
 
 def _operates(item: Node | None) -> bool:
-    return item is None or isinstance(item, Symbol) and item.spacing in ("binary", "relation", "punctuation")
+    return item is None or (isinstance(item, Symbol) and item.spacing in ("binary", "relation", "punctuation"))
