@@ -44,11 +44,20 @@ class Panel(QDockWidget):
     """A panel that can be moved by its head, closed, and opened again from the View menu."""
 
     def __init__(
-        self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None, behind: str = ""
+        self,
+        name: str,
+        title: str,
+        content: QWidget,
+        head: QLayout | QWidget | None = None,
+        behind: str = "",
+        *,
+        asked_for: bool = False,
     ) -> None:
         super().__init__(title)
         self.behind = behind
         """The name of the panel that it shares its place with at first, behind it."""
+        self.asked_for = asked_for
+        """Whether it is closed until someone asks for it."""
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
@@ -169,7 +178,7 @@ class Arrangement:
         for area, panel in places:
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(roomy or area != _RIGHT)
+            panel.setVisible(not panel.asked_for and (roomy or area != _RIGHT))
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
@@ -202,6 +211,10 @@ class Arrangement:
         """A person let go of a boundary: where that moved the table's, its height is theirs."""
         if not self.rows_chosen and not self.runs.isFloating() and abs(self.runs.height() - self._wanted()) > 2:
             self.rows_chosen = True
+
+    def panel(self, content: QWidget) -> Panel:
+        """The panel around a widget."""
+        return next(panel for panel in self.panels if panel.widget() is content)
 
     def next(self, after: QWidget | None, by: int) -> Panel | None:
         """The visible panel that comes `by` places after the one that holds a widget."""

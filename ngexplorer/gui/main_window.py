@@ -36,12 +36,14 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.layout import Arrangement
+from ngexplorer.gui.guide import Guide
+from ngexplorer.gui.layout import Arrangement, Panel
 from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.notices import Notices
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.timeline import Timeline
+from ngexplorer.gui.panels.tour import TourPanel
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -97,6 +99,7 @@ class MainWindow(QMainWindow):
         self.timeline = Timeline(session)
         self.table = RunsTable(session)
         self.notices = Notices(session)
+        self.tour = TourPanel(session, self.preferences)
         self.views: list[View] = [self.trajectory, self.curves, self.spectrum, SpectrumTimeView(session)]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
@@ -110,8 +113,10 @@ class MainWindow(QMainWindow):
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        self.arrangement = Arrangement(self, self.setup, self.views, [], self.timeline, self.table)
+        explanations = [Panel("tour", "Tour", self.tour, asked_for=True)]
+        self.arrangement = Arrangement(self, self.setup, self.views, explanations, self.timeline, self.table)
         self.presenter = Presenter(self)
+        self.guide = Guide(self)
         self._list_panels()
         self._make_status()
 
@@ -209,6 +214,10 @@ class MainWindow(QMainWindow):
                 "dark": lambda: self.choose_appearance("dark"),
                 "light": lambda: self.choose_appearance("light"),
                 "switch-theme": self.switch_theme,
+                "start": lambda: self.guide.start.open(),
+                "tour": lambda: self.guide.go_on(),
+                "next-stop": lambda: self.guide.next(),
+                "previous-stop": lambda: self.guide.previous(),
                 "report": self.copy_report,
                 "about": self.about,
             },

@@ -50,7 +50,7 @@ class Presenter:
         pointer = [i for i, view in enumerate(window.views) if view.underMouse()]
         self._shown = [*keyboard, *pointer, 0][0]
         self._before = (window.saveState(VERSION), arrangement.plots.saveState(VERSION))
-        for panel in (arrangement.setup, arrangement.runs):
+        for panel in (arrangement.setup, *arrangement.explanations, arrangement.runs):
             panel.hide()
         window.statusBar().hide()
         self._show()

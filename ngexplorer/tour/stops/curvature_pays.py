@@ -9,7 +9,7 @@ from ngexplorer.tour import recorded
 from ngexplorer.tour.checks import Outcome, at_least, at_most, near, unchecked
 from ngexplorer.tour.stop import Stop
 
-stop = Stop("autoencoder", "Where curvature pays: autoencoders")
+stop = Stop("curvature-pays", "Where curvature pays: autoencoders")
 
 make = ngx.optimizers.make
 _RATES = (0.01, 0.02, 0.03, 0.06)
