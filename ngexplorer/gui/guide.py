@@ -66,7 +66,7 @@ class Guide:
         for name in layout.front:
             if name not in panels:
                 raise SettingError("layout.front", unknown_name("view", name, list(panels)))
-        window.curves.show_columns(layout.columns, layout.axis)
+        window.curves.show_columns(layout.columns, layout.axis, layout.linear)
         for name in layout.front:
             panels[name].show()
             panels[name].raise_()

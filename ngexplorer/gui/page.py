@@ -55,8 +55,8 @@ class _Typesetter(QPyTextObject):
         found = self._page.formulas[int(format.property(_NUMBER))]
         under = QFontMetrics(format.toCharFormat().font()).descent()
         if found.alone:
-            under = max(under, round(found.box.descent))
-        return found, round(found.box.ascent + 0.5), under
+            under = max(under, round(found.box.descent)) + 2
+        return found, round(found.box.ascent + 0.5) + 2 * found.alone, under
 
     def intrinsicSize(self, document: QTextDocument, at: int, format: QTextFormat) -> QSizeF:
         found, over, under = self._place(format)
@@ -68,7 +68,9 @@ class _Typesetter(QPyTextObject):
     ) -> None:
         assert isinstance(place, QRectF)
         found, _, under = self._place(format)
-        painter.setPen(QColor(self._page.session.theme.text))
+        brush = format.toCharFormat().foreground()
+        muted = brush.style() != Qt.BrushStyle.NoBrush
+        painter.setPen(brush.color() if muted else QColor(self._page.session.theme.text))
         typeset.paint(painter, found.box, place, place.bottom() - under)
 
 
@@ -105,12 +107,12 @@ class Page(QTextBrowser):
         self.document().setDefaultFont(themes.font(_TEXT))
         self.document().setDefaultStyleSheet(
             f"body {{ color: {theme.text}; }} p {{ margin: 0 0 8px 0; line-height: 132%; }}"
-            f"ul {{ margin: 0 0 8px 0; -qt-list-indent: 0; margin-left: 14px; }} li {{ margin: 0 0 4px 0; }}"
+            f"ul {{ margin: 0 0 8px 0; -qt-list-indent: 0; margin-left: 14px; }} li {{ margin: 0 0 4px 0; line-height: 132%; }}"
             f"th {{ color: {theme.muted}; font-weight: 500; text-align: left; }} strong {{ font-weight: 600; }}"
             "code, pre { font-family: monospace; font-size: 12px; } pre { margin: 0 0 8px 0; }"
             f"a {{ color: {theme.accent}; }}"
         )
-        html = MarkdownIt("commonmark").enable("table").render(marked)
+        html = MarkdownIt("commonmark").enable("table").render(marked).replace("\n</code>", "</code>")
         self.setHtml(f"<body>{html.replace('<table>', _TABLE)}</body>")
         self._put_formulas_in()
         self._fit()

@@ -151,11 +151,11 @@ def _scripts(node: Scripts, size: float, upright: bool) -> Box:
     )
     if upright and isinstance(node.base, Symbol) and node.base.text == _SUM:
         return _limits(base, above, below, size)
-    x = base.width + 0.04 * size
+    x = base.width + 0.02 * size
     placed = [(0.0, 0.0, base)]
     if above is not None:
         rise = max(0.36 * size, base.ascent - 0.55 * above.ascent)
-        placed.append((x + 0.6 * base.slant, rise, above))
+        placed.append((x + 0.2 * base.slant, rise, above))
     if below is not None:
         drop = max(0.17 * size, base.descent + 0.35 * below.ascent - 0.1 * size if base.descent > 0.3 * size else 0.0)
         placed.append((x, -drop, below))

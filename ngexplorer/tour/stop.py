@@ -28,11 +28,13 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The views that have to be seen, by name; which there are is the window's to say"""
     columns: tuple[str, ...] = ("loss",)
     """What the curves draw, a plot each"""
+    linear: tuple[str, ...] = ()
+    """Those of the columns that an axis of logarithms would not show"""
     axis: Literal["step", "seconds", "gradient_equivalents"] = "step"
     """Against what they draw it"""
 
     def __post_init__(self) -> None:
-        for column in self.columns:
+        for column in (*self.columns, *self.linear):
             if column not in NUMBERS:
                 raise ValueError(unknown_name("column", column, list(NUMBERS)))
 

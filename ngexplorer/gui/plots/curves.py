@@ -195,14 +195,17 @@ class CurvesView(View):
             widget.deleteLater()
         self._release()
 
-    def show_columns(self, columns: Sequence[str], axis: str) -> None:
-        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"."""
+    def show_columns(self, columns: Sequence[str], axis: str, linear: Sequence[str] = ()) -> None:
+        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"; those in `linear` not on
+        an axis of logarithms."""
         for panel in self.panels[len(columns) :]:
             self.remove_panel(panel)
         for number, column in enumerate(columns):
             if number == len(self.panels):
                 self.add_panel(column)
             self.panels[number].show_column(column)
+            if column in linear:
+                self.panels[number].log.setChecked(False)
         self.axis.setCurrentIndex([name for name, _ in AXES].index(axis))
         self._arrange()
         self._release()
