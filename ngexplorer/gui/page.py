@@ -28,6 +28,8 @@ from ngexplorer.tour import page as pages
 
 _TEXT, _DISPLAY = 13, 15
 """Pixels of the type, and of a formula that stands alone."""
+_INDENT = 14
+"""Pixels by which such a formula and a list stand in."""
 _KIND = QTextFormat.ObjectTypes.UserObject + 1
 _NUMBER = QTextFormat.Property.UserProperty + 1
 _FIRST = 0xE000
@@ -60,7 +62,7 @@ class _Typesetter(QPyTextObject):
 
     def intrinsicSize(self, document: QTextDocument, at: int, format: QTextFormat) -> QSizeF:
         found, over, under = self._place(format)
-        width = min(found.box.width, document.textWidth()) if found.alone else found.box.width
+        width = min(found.box.width, document.textWidth() - _INDENT) if found.alone else found.box.width
         return QSizeF(width, over + under)
 
     def drawObject(
@@ -102,12 +104,13 @@ class Page(QTextBrowser):
 
     def _write(self) -> None:
         theme = self.session.theme
+        self.clear()  # while there is a formula in the document, Qt may ask for it
         self.formulas = []
         marked = pages.with_formulas(self._text, self._inline, self._display)
         self.document().setDefaultFont(themes.font(_TEXT))
         self.document().setDefaultStyleSheet(
             f"body {{ color: {theme.text}; }} p {{ margin: 0 0 8px 0; line-height: 132%; }}"
-            f"ul {{ margin: 0 0 8px 0; -qt-list-indent: 0; margin-left: 14px; }} li {{ margin: 0 0 4px 0; line-height: 132%; }}"
+            f"ul {{ margin: 0 0 8px {_INDENT}px; -qt-list-indent: 0; }} li {{ margin: 0 0 4px 0; line-height: 132%; }}"
             f"th {{ color: {theme.muted}; font-weight: 500; text-align: left; }} strong {{ font-weight: 600; }}"
             "code, pre { font-family: monospace; font-size: 12px; } pre { margin: 0 0 8px 0; }"
             f"a {{ color: {theme.accent}; }}"
@@ -140,7 +143,7 @@ class Page(QTextBrowser):
             cursor.insertText(_OBJECT, format)
             if found.alone:
                 block = cursor.blockFormat()
-                block.setLeftMargin(14)
+                block.setLeftMargin(_INDENT)
                 block.setBottomMargin(10)
                 block.setLineHeight(100, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
                 cursor.setBlockFormat(block)

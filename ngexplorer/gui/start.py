@@ -102,14 +102,16 @@ class StartPage(QFrame):
         self._column.addWidget(buttons)
         self._column.addSpacing(themes.GRID // 2)
         seen = len(window.preferences.tour_seen)
-        progress = f"{seen} of {len(STOPS)} stops seen" if seen else f"{len(STOPS)} stops"
-        words = f"Race starts “{window.session.experiment.title}”. The tour walks through a paper: {progress}."
+        progress = f"{seen} of its {len(STOPS)} stops seen" if seen else f"{len(STOPS)} stops"
+        words = (
+            f"Race starts “{window.session.experiment.title}”. The tour walks through Martens (2020), “New insights "
+            f"and perspectives on the natural gradient method”: {progress}."
+        )
         self._column.addWidget(_said(words, 12))
         self._section("Open an example")
         for name in resource_files.experiment_names():
             experiment = experiments.read(resource_files.EXPERIMENTS / f"{name}.toml")
-            runs = f"{len(experiment.runs)} optimizers"
-            self._entry(f"example-{name}", experiment.title, f"{experiment.data.title} · {runs}")
+            self._entry(f"example-{name}", experiment.title, f"{len(experiment.runs)} optimizers")
         recent = [path for path in window.preferences.recent if path.exists()][:_RECENT]
         if recent:
             self._section("Recent")

@@ -305,7 +305,6 @@ class CheckRow(QWidget):
             }[passed]
         self.mark.setPixmap(themes.icon(name, colour, _MARK).pixmap(_MARK, _MARK))
         self.numbers.setText("measuring…" if self._waiting else self.claim.section if check is None else said_of(check))
-        # An empty name gives the label the muted colour of a word beside; what fails is in the colour of errors.
         self.numbers.setObjectName("error" if passed is False else "muted")
         self.numbers.style().polish(self.numbers)
         self.setAccessibleName(f"{self.claim.name}: {said}. {self.numbers.text()}")
@@ -319,15 +318,15 @@ def said_of(check: Check) -> str:
         return check.why
     sign = "" if check.relation == "=" else f"{check.relation} "
     words = [f"expected {sign}{written(check.expected)}", f"measured {written(check.measured)}"]
-    difference = check.difference
-    if check.relation == "=" and difference and (any_of(check.expected) or not check.passed):
-        words.append(f"off by {written(float(f'{difference:.2g}'))}")
+    differs = written(check.expected) != written(check.measured) and _any(check.expected)
+    if check.difference is not None and check.relation == "=" and (differs or not check.passed):
+        words.append(f"off by {written(float(f'{check.difference:.2g}'))}")
     if check.relation == "=" and check.tolerance:
         words.append(f"tolerance {written(check.tolerance)}")
     return " · ".join(words)
 
 
-def any_of(number: float | tuple[float, ...] | None) -> bool:
+def _any(number: float | tuple[float, ...] | None) -> bool:
     """Whether it is anything but zero: a difference from zero is the number itself."""
     return any(number) if isinstance(number, tuple) else bool(number)
 

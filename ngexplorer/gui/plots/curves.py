@@ -196,8 +196,8 @@ class CurvesView(View):
         self._release()
 
     def show_columns(self, columns: Sequence[str], axis: str, linear: Sequence[str] = ()) -> None:
-        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"; those in `linear` not on
-        an axis of logarithms."""
+        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"; on linear axes those in
+        `linear`, the others on their usual ones."""
         for panel in self.panels[len(columns) :]:
             self.remove_panel(panel)
         for number, column in enumerate(columns):
