@@ -111,7 +111,7 @@ class StartPage(QFrame):
         self._section("Open an example")
         for name in resource_files.experiment_names():
             experiment = experiments.read(resource_files.EXPERIMENTS / f"{name}.toml")
-            self._entry(f"example-{name}", experiment.title, f"{len(experiment.runs)} optimizers")
+            self._entry(f"example-{name}", experiment.title, f"{len(experiment.runs)} runs")
         recent = [path for path in window.preferences.recent if path.exists()][:_RECENT]
         if recent:
             self._section("Recent")
