@@ -49,9 +49,7 @@ class Guide:
         self._window.presenter.leave()
         self.start.hide()
         self.panel.show_stop(number)
-        dock = self._window.arrangement.panel(self.panel)
-        dock.show()
-        dock.raise_()
+        self._window.arrangement.open(self._window.arrangement.panel(self.panel))
         try:
             self.arrange(STOPS[number - 1].layout)
         except SettingError as error:

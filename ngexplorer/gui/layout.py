@@ -172,17 +172,20 @@ class Arrangement:
 
     def reset(self) -> None:
         """Every panel where it was at first."""
-        # Where the window is narrow the plots need the room of the explanations; the View menu opens them.
-        roomy = self._window.width() >= _ROOMY
         places = [(_LEFT, self.setup), *((_RIGHT, panel) for panel in self.explanations), (_BOTTOM, self.runs)]
         for area, panel in places:
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(not panel.asked_for and (roomy or area != _RIGHT))
+            panel.setVisible(not panel.asked_for and (area != _RIGHT or self._roomy))
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
         self.share()
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether the explanations fit in beside the plots; where they do not, the View menu opens them."""
+        return self._window.width() >= _ROOMY
 
     def _widen(self) -> None:
         self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
@@ -192,9 +195,23 @@ class Arrangement:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
         if not self._settled:
             self._settled = True
+            for panel in self.explanations:
+                if not panel.asked_for:
+                    panel.setVisible(self._roomy)
             self._widen()
             self.plots.arrange("grid")
             self.share()
+
+    def open(self, panel: Panel) -> None:
+        """Open a panel that someone asks for: below the other explanations with most of their height, or where there
+        is no room for it beside the plots, in the place of the set-up, behind a tab of each."""
+        if panel.isHidden() and not panel.isFloating():
+            if self._roomy:
+                self._window.resizeDocks(self.explanations, [1 + 2 * (p is panel) for p in self.explanations], _DOWN)
+            else:
+                self._window.tabifyDockWidget(self.setup, panel)
+        panel.show()
+        panel.raise_()
 
     def share(self) -> None:
         """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""

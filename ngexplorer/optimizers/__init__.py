@@ -4,7 +4,7 @@ from ngexplorer.optimizers import parts
 from ngexplorer.optimizers.catalog import RECIPES, make
 from ngexplorer.optimizers.geodesic import christoffel
 from ngexplorer.optimizers.optimizer import Optimizer
-from ngexplorer.optimizers.step import Step
+from ngexplorer.optimizers.step import Rejection, Step
 from ngexplorer.optimizers.stepper import Stepper
 
-__all__ = ["RECIPES", "Optimizer", "Step", "Stepper", "christoffel", "make", "parts"]
+__all__ = ["RECIPES", "Optimizer", "Rejection", "Step", "Stepper", "christoffel", "make", "parts"]

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ngexplorer.optimizers import Step
+from ngexplorer.optimizers import Rejection, Step
 from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
@@ -58,6 +58,8 @@ class History:
         self.seed = seed
         self.spectra: list[Spectrum] = []
         self.events: list[Event] = []
+        self.rejections: dict[int, tuple[Rejection, ...]] = {}
+        """The trials that a step rejected, by its number; written before its row."""
         self.snapshots = Snapshots()
         self._rows = _Rows()
         self._words: list[str] = []

@@ -26,6 +26,8 @@ from ngexplorer.tour import STOPS, Check, Stop
 from ngexplorer.tour.checks import Claim, written
 
 _QUESTION = "tour"
+_LEAST = 280
+"""Pixels: with less, formulas break."""
 _MARK = 14
 _DOT = 3.0
 """The radius of a stop's dot, pixels."""
@@ -40,6 +42,7 @@ class TourPanel(QFrame):
     def __init__(self, session: Session, preferences: Preferences) -> None:
         super().__init__()
         self.setObjectName("panel")
+        self.setMinimumWidth(_LEAST)
         self.session, self._preferences = session, preferences
         self.number = 1
         self.checks: dict[str, Check] = {}
