@@ -205,13 +205,15 @@ class Arrangement:
     def open(self, panel: Panel) -> None:
         """Open a panel that someone asks for: below the other explanations with most of their height, or where there
         is no room for it beside the plots, in the place of the set-up, behind a tab of each."""
-        if panel.isHidden() and not panel.isFloating():
-            if self._roomy:
-                self._window.resizeDocks(self.explanations, [1 + 2 * (p is panel) for p in self.explanations], _DOWN)
-            else:
-                self._window.tabifyDockWidget(self.setup, panel)
+        asked = panel.isHidden() and not panel.isFloating()
+        if asked and not self._roomy:
+            self._window.tabifyDockWidget(self.setup, panel)
         panel.show()
         panel.raise_()
+        if asked and self._roomy:
+            share = self._window.height() // 4
+            heights = [3 * share if one is panel else share for one in self.explanations]
+            self._window.resizeDocks(self.explanations, heights, _DOWN)
 
     def share(self) -> None:
         """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from markdown_it import MarkdownIt
 from PySide6.QtCore import QMimeData, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import (
     QColor,
@@ -103,6 +102,8 @@ class Page(QTextBrowser):
         self._write()
 
     def _write(self) -> None:
+        from markdown_it import MarkdownIt  # when there is a page to show: a window has to open quickly
+
         theme = self.session.theme
         self.clear()  # while there is a formula in the document, Qt may ask for it
         self.formulas = []

@@ -13,7 +13,7 @@ from ngexplorer import resource_files
 from ngexplorer.gui import application, typeset
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.palette import Palette
-from ngexplorer.gui.panels.tour import TourPanel
+from ngexplorer.gui.panels.tour import TourPanel, with_scripts
 from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.session import Session
 from ngexplorer.runs import experiment as experiments
@@ -255,6 +255,7 @@ def test_progress_is_remembered(qapp, tmp_path):
     for number in (4, 5, 4):
         first.show_stop(number)
     again = TourPanel(session, Preferences(path))
+    again.show()
     assert again.number == 4
     assert again.seen == ["equality", "newton"]
     assert again.title.text() == STOPS[3].title
@@ -262,6 +263,7 @@ def test_progress_is_remembered(qapp, tmp_path):
         preferences = Preferences()
         preferences._kept["tour/stop"] = text
         assert TourPanel(session, preferences).number in (1, 17)
+    again.close()
     for made in (first, again):
         made.deleteLater()
 
@@ -308,6 +310,19 @@ def test_a_fraction_is_higher_than_a_line_and_a_formula_in_a_text_is_not():
     (whole,) = typeset.inline("a/b", 13)
     assert whole.ascent < 13
     assert len(typeset.inline("θ₊ = θ − αg", 13)) == 3, "a line may break after = and −"
+
+
+@pytest.mark.parametrize(
+    ("claim", "shown"),
+    [
+        ("F_R and H_L at z < 1", "F<sub>R</sub> and H<sub>L</sub> at z &lt; 1"),
+        ("size (α/2)^(1/(2ξ))", "size (α/2)<sup>1/(2ξ)</sup>"),
+        ("diag(e^−s, v^½), e_y e_yᵀ", "diag(e<sup>−s</sup>, v<sup>½</sup>), e<sub>y</sub> e<sub>y</sub>ᵀ"),
+        ("weight_norm's", "weight_norm&#x27;s"),
+    ],
+)
+def test_a_claim_has_its_letters_above_and_below(claim, shown):
+    assert with_scripts(claim) == shown
 
 
 # The start page.

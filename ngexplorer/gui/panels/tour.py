@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -26,6 +29,8 @@ from ngexplorer.tour import STOPS, Check, Stop
 from ngexplorer.tour.checks import Claim, written
 
 _QUESTION = "tour"
+_BELOW = re.compile(r"(?<![A-Za-z])([A-Za-zα-ω])_([A-Za-zα-ω])")
+_ABOVE = re.compile(r"\^(?:\(((?:[^()]|\([^()]*\))*)\)|([−+]?\w))")
 _LEAST = 280
 """Pixels: with less, formulas break."""
 _MARK = 14
@@ -44,7 +49,7 @@ class TourPanel(QFrame):
         self.setObjectName("panel")
         self.setMinimumWidth(_LEAST)
         self.session, self._preferences = session, preferences
-        self.number = 1
+        self.number = preferences.tour_stop(len(STOPS))
         self.checks: dict[str, Check] = {}
         """What was measured in this run of the program, by the claims' names."""
         self._left: list[Claim] = []
@@ -137,8 +142,13 @@ class TourPanel(QFrame):
 
         session.analyst.answered.connect(self._answered)
         session.theme_changed.connect(self._dress)
-        self.show_stop(preferences.tour_stop(len(STOPS)), seen=False)
         self._dress()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Who finds the panel open sees the page that they left."""
+        super().showEvent(event)
+        if not self.rows:
+            self.show_stop(self.number, seen=False)
 
     def _arrow(self, name: str, by: int) -> QToolButton:
         button = QToolButton()
@@ -266,8 +276,8 @@ class CheckRow(QWidget):
         self.mark = QLabel()
         self.mark.setFixedSize(_MARK, 18)
         self.mark.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.name = QLabel(claim.name)
-        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        self.name = QLabel(with_scripts(claim.name))
+        self.name.setTextFormat(Qt.TextFormat.RichText)
         self.name.setWordWrap(True)
         self.numbers = QLabel()
         self.numbers.setTextFormat(Qt.TextFormat.PlainText)
@@ -311,6 +321,11 @@ class CheckRow(QWidget):
         self.numbers.setObjectName("error" if passed is False else "muted")
         self.numbers.style().polish(self.numbers)
         self.setAccessibleName(f"{self.claim.name}: {said}. {self.numbers.text()}")
+
+
+def with_scripts(text: str) -> str:
+    """A claim as rich text: "F_R" and "e^(−t)" with their letters below and above."""
+    return _ABOVE.sub(r"<sup>\1\2</sup>", _BELOW.sub(r"\1<sub>\2</sub>", html.escape(text)))
 
 
 def said_of(check: Check) -> str:
