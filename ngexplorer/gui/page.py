@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QTextCursor,
     QTextDocument,
     QTextFormat,
+    QWheelEvent,
 )
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser
 
@@ -158,6 +159,10 @@ class Page(QTextBrowser):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Whatever it stands in scrolls."""
+        event.ignore()
 
     def sizeHint(self) -> QSize:
         return QSize(240, self.height())

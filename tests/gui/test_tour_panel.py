@@ -1,17 +1,19 @@
 """The tour in the window: stops opened, read, measured, gone on from; the start page."""
 
+import sys
 import threading
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QPoint, Qt
-from PySide6.QtGui import QColor, QTextCursor
+from PySide6.QtCore import QCoreApplication, QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QColor, QTextCursor, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from ngexplorer import resource_files
 from ngexplorer.gui import application, typeset
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.tour import TourPanel, with_scripts
 from ngexplorer.gui.preferences import Preferences
@@ -81,11 +83,20 @@ def test_a_person_takes_the_tour_from_the_help_menu_and_goes_on(sit_at, two_moon
     tour.choice.setCurrentIndex(6)
     tour.choice.activated.emit(6)
     stands_at(person, 7)
-    QTest.mouseClick(tour.dots, Qt.MouseButton.LeftButton, pos=tour.dots.place(17).toPoint())
-    stands_at(person, 17)
+    QTest.mouseClick(tour.dots, Qt.MouseButton.LeftButton, pos=tour.dots.place(15).toPoint())
+    stands_at(person, 15)
+    assert tour.seen == [STOPS[n - 1].name for n in (1, 2, 3, 7, 15)]
+    assert [n + 1 for n in range(len(STOPS)) if tour.choice.itemText(n).endswith("✓")] == [1, 2, 3, 7, 15]
+    assert tour.dots.accessibleName() == "Stop 15 of 17, 5 seen"
+    tour.show_stop(17)
     assert not tour.next.isEnabled() and not tour.forward.isVisible()
-    assert tour.seen == [STOPS[n - 1].name for n in (1, 2, 3, 7, 17)]
     assert person.notices == []
+    before = tour.page.mapTo(tour, QPoint(0, 0)).y()
+    middle = QPointF(tour.page.viewport().rect().center())
+    turn = (QPoint(0, 0), QPoint(0, -120), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier)
+    wheel = QWheelEvent(middle, tour.page.mapToGlobal(middle), *turn, Qt.ScrollPhase.NoScrollPhase, False)
+    QApplication.sendEvent(tour.page.viewport(), wheel)
+    assert tour.page.mapTo(tour, QPoint(0, 0)).y() < before, "the wheel over the text scrolls the panel"
 
 
 def test_the_palette_opens_a_stop(sit_at, two_moons):
@@ -194,6 +205,7 @@ def test_claims_are_measured_one_after_another_with_their_verdicts(sit_at, two_m
         "passes",
     ]
     assert tour.progress.value() == tour.progress.maximum() == 4
+    person.until(lambda: tour.area.widget().width() <= tour.area.viewport().width())
     wrong = tour.rows[1].numbers
     assert wrong.palette().color(wrong.foregroundRole()) == QColor(themes.DARK.error)
     person.window.guide.open(2)
@@ -389,6 +401,53 @@ def test_the_start_page_leads_to_examples_the_tour_and_recent_files(first_time, 
     assert not start.isVisible() and person.window.tour.isVisible()
     does(person, "start")
     assert any("1 of its 17 stops seen" in label.text() for label in start.findChildren(QLabel))
+
+
+@pytest.fixture
+def launched(monkeypatch, tmp_path, qapp, qtbot):
+    """Open the program as a command does, look at its window once it is ready, and close it."""
+    monkeypatch.setattr(application, "usual_path", lambda: tmp_path / "window.ini")
+    for hook in (sys, threading):
+        monkeypatch.setattr(hook, "excepthook", hook.excepthook)
+
+    def launch(start, look):
+        seen = []
+
+        def ready():
+            windows = [one for one in QApplication.topLevelWidgets() if isinstance(one, MainWindow)]
+            if windows and windows[0].session.state == "ready" and windows[0].session.runs:
+                seen.append(look(windows[0]))
+                timer.stop()
+                windows[0].close()
+
+        timer = QTimer(interval=20)
+        timer.timeout.connect(ready)
+        timer.start()
+        assert start() == 0
+        return seen[0]
+
+    return launch
+
+
+def test_the_command_opens_the_window_at_a_stop(launched):
+    def look(window):
+        return window.tour.isVisible(), window.tour.number, window.session.experiment, window.preferences.started
+
+    found = launched(lambda: application.take_tour(8, STOPS[7]), look)
+    assert found == (True, 8, STOPS[7].experiment(), True)
+
+
+def test_the_start_page_greets_the_first_time_only_and_not_who_names_an_experiment(launched, two_moons, tmp_path):
+    path = tmp_path / "small.toml"
+    experiments.write(two_moons(), path)
+
+    def greeted(window):
+        return window.guide.start.isVisible()
+
+    assert not launched(lambda: application.explore(path), greeted)
+    (tmp_path / "window.ini").unlink()
+    assert launched(lambda: application.explore(path, chosen=False), greeted)
+    assert not launched(lambda: application.explore(path, chosen=False), greeted)
 
 
 def test_a_page_has_what_the_terminal_prints_as_its_name(sit_at, two_moons):

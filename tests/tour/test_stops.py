@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import ngexplorer as ngx
 from ngexplorer import resource_files
 from ngexplorer.settings import SettingError
 from ngexplorer.tour import STOPS, Stop, formula, page
@@ -108,3 +109,25 @@ def test_what_is_measured_comes_from_the_public_api_alone(stop):
         if name.startswith("ngexplorer")
     }
     assert all(name in ("ngexplorer", "ngexplorer.curvature") or name.startswith("ngexplorer.tour") for name in found)
+    assert [name for name in names_of_the_api(source) if not public(name)] == []
+
+
+def names_of_the_api(source):
+    """What a source takes from `ngx`, such as "optimizers.make"."""
+    dotted = (ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
+    return {name.removeprefix("ngx.") for name in dotted if re.fullmatch(r"ngx(\.\w+)+", name)}
+
+
+def public(name):
+    """Whether every step of it is one that the package before it exports."""
+    at = ngx
+    for step in name.split("."):
+        if inspect.ismodule(at) and step not in at.__all__:
+            return False
+        at = getattr(at, step)
+    return True
+
+
+def test_what_is_not_exported_is_not_public():
+    assert public("optimizers.christoffel") and public("landscapes.Rosenbrock") and public("reparametrizations.SINH")
+    assert not public("optimizers.geodesic.christoffel") and not public("settings.convert")

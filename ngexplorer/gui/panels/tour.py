@@ -96,6 +96,7 @@ class TourPanel(QFrame):
         self.verdict = QLabel()
         self.verdict.setObjectName("muted")
         self.verdict.setFont(themes.font(12))
+        self.verdict.setWordWrap(True)
         self.measure = QPushButton("Measure")
         self.measure.setObjectName("small")
         self.measure.clicked.connect(self._measure_or_stop)
@@ -179,6 +180,10 @@ class TourPanel(QFrame):
         if seen:
             self._preferences.see_stop(number, self.stop.name)
         self.choice.setCurrentIndex(number - 1)
+        seen_ones = self.seen
+        for n, stop in enumerate(STOPS, 1):
+            self.choice.setItemText(n - 1, f"{n}  {stop.title}" + "  ✓" * (stop.name in seen_ones))
+        self.dots.setAccessibleName(f"Stop {number} of {len(STOPS)}, {len(seen_ones)} seen")
         self.previous.setEnabled(number > 1)
         self.next.setEnabled(number < len(STOPS))
         self.forward.setVisible(number < len(STOPS))
