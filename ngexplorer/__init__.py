@@ -11,7 +11,7 @@ history.to_csv("run.csv")
 
 from ngexplorer import curvature, optimizers
 from ngexplorer.cancellation import Cancelled, Watch
-from ngexplorer.objectives import Objective, Point, losses
+from ngexplorer.objectives import Objective, Point, landscapes, losses, reparametrizations
 from ngexplorer.runs import History, run
 
 __version__ = "0.1.0"
@@ -23,7 +23,9 @@ __all__ = [
     "Point",
     "Watch",
     "curvature",
+    "landscapes",
     "losses",
     "optimizers",
+    "reparametrizations",
     "run",
 ]

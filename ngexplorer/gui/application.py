@@ -20,15 +20,17 @@ from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.files import require_writable
+from ngexplorer.tour import Stop
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
 
 
-def prepare() -> QApplication:
-    """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
+def prepare(instead: str = "") -> QApplication:
+    """The one QApplication, with fonts and the interpreter's settings that a live window needs. `instead`: what to do
+    where there is no display."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    application = QApplication.instance() or _started()
+    application = QApplication.instance() or _started(instead)
     assert isinstance(application, QApplication)
     application.setApplicationName("ngexplorer")
     application.setApplicationDisplayName("NG Explorer")
@@ -36,7 +38,7 @@ def prepare() -> QApplication:
     return application
 
 
-def _started() -> QApplication:
+def _started(instead: str) -> QApplication:
     """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
     said: list[str] = []
 
@@ -44,7 +46,8 @@ def _started() -> QApplication:
         said.append(" ".join(text.split()))
         if kind == QtMsgType.QtFatalMsg:
             reason = "; ".join(one.removeprefix("qt.qpa.plugin: ").rstrip(".") for one in said[:-1] or said)
-            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
+            hint = f"; {instead}" if instead else ""
+            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}{hint}\n")
             sys.stderr.flush()
             os._exit(2)
 
@@ -56,26 +59,48 @@ def _started() -> QApplication:
     return application
 
 
-def explore(path: Path) -> int:
-    """Open the window on an experiment; returns when it is closed. Raises SettingError for a file that cannot be."""
+def explore(path: Path, *, chosen: bool = True) -> int:
+    """Open the window on an experiment; returns when it is closed. Where a person has not chosen it and is here for the
+    first time, the start page lies over the plots. Raises SettingError for a file that cannot be."""
     experiment = experiments.read(path)
     experiment.check()
-    application = prepare()
+    return _open(experiment, path, lambda window: None if chosen else _welcome(window))
+
+
+def take_tour(number: int, stop: Stop) -> int:
+    """Open the window at a stop of the tour, by its number; returns when it is closed. Raises SettingError."""
+    experiment = stop.experiment()
+    experiment.check()
+    instead = f"`ngexplorer tour {number} --text` prints the page, `ngexplorer verify {number}` checks it"
+    return _open(experiment, None, lambda window: window.guide.show(number), instead)
+
+
+def _welcome(window: MainWindow) -> None:
+    if not window.preferences.started:
+        window.guide.start.open()
+
+
+def _open(experiment: Experiment, path: Path | None, prepared: Callable[[MainWindow], None], instead: str = "") -> int:
+    """Open the window, do something with it before its race is loaded, and return when it is closed."""
+    application = prepare(instead)
     preferences = Preferences(usual_path())
     session = Session(experiment, themes.chosen(preferences.appearance))
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
+    prepared(window)
+    preferences.remember_start()
     session.open()
     status = application.exec()
     _take_down(window)
     return status
 
 
-def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
-    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError, and
-    whatever kept the experiment from loading: SettingError for a setting that cannot be."""
+def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str, stop: int = 0) -> None:
+    """Render the window to a PNG once the experiment has run, whatever the screen; with the page and the layout of the
+    tour's stop of that number, if it is one's. Raises OSError, and whatever kept the experiment from loading:
+    SettingError for a setting that cannot be."""
     require_writable(path)
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
@@ -83,6 +108,8 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     window = MainWindow(session)
     window.resize(*size)
     window.show()
+    if stop:
+        window.guide.show(stop)
     failed: list[Exception] = []
     session.racer.load_failed.connect(lambda _, error: failed.append(error))
     session.open()

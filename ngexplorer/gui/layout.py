@@ -44,11 +44,20 @@ class Panel(QDockWidget):
     """A panel that can be moved by its head, closed, and opened again from the View menu."""
 
     def __init__(
-        self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None, behind: str = ""
+        self,
+        name: str,
+        title: str,
+        content: QWidget,
+        head: QLayout | QWidget | None = None,
+        behind: str = "",
+        *,
+        asked_for: bool = False,
     ) -> None:
         super().__init__(title)
         self.behind = behind
         """The name of the panel that it shares its place with at first, behind it."""
+        self.asked_for = asked_for
+        """Whether it is closed until someone asks for it."""
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
@@ -167,7 +176,7 @@ class Arrangement:
         for area, panel in places:
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(area != _RIGHT or self._roomy)
+            panel.setVisible(not panel.asked_for and (area != _RIGHT or self._roomy))
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
@@ -187,10 +196,24 @@ class Arrangement:
         if not self._settled:
             self._settled = True
             for panel in self.explanations:
-                panel.setVisible(self._roomy)
+                if not panel.asked_for:
+                    panel.setVisible(self._roomy)
             self._widen()
             self.plots.arrange("grid")
             self.share()
+
+    def open(self, panel: Panel) -> None:
+        """Open a panel that someone asks for: below the other explanations with most of their height, or where there
+        is no room for it beside the plots, in the place of the set-up, behind a tab of each."""
+        asked = panel.isHidden() and not panel.isFloating()
+        if asked and not self._roomy:
+            self._window.tabifyDockWidget(self.setup, panel)
+        panel.show()
+        panel.raise_()
+        if asked and self._roomy:
+            share = self._window.height() // 4
+            heights = [3 * share if one is panel else share for one in self.explanations]
+            self._window.resizeDocks(self.explanations, heights, _DOWN)
 
     def share(self) -> None:
         """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""
@@ -207,6 +230,10 @@ class Arrangement:
         """A person let go of a boundary: where that moved the table's, its height is theirs."""
         if not self.rows_chosen and not self.runs.isFloating() and abs(self.runs.height() - self._wanted()) > 2:
             self.rows_chosen = True
+
+    def panel(self, content: QWidget) -> Panel:
+        """The panel around a widget."""
+        return next(panel for panel in self.panels if panel.widget() is content)
 
     def next(self, after: QWidget | None, by: int) -> Panel | None:
         """The visible panel that comes `by` places after the one that holds a widget."""

@@ -192,6 +192,7 @@ def to_toml(experiment: Experiment) -> str:
 def _from_raw(raw: dict[str, Any]) -> Experiment:
     """A run's own keys beside its optimizer's name, label, colour and switch are that optimizer's settings."""
     raw = dict(raw)
+    raw.pop("layout", None)  # of the window that shows it, no part of the experiment
     runs = raw.pop("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise SettingError("runs", "a list of tables is needed: [[runs]], each with an optimizer")
