@@ -114,7 +114,8 @@ class PathProfile(QWidget):
 
     def draw(self, shown: Shown, plane: Plane, at: int) -> None:
         """Draw what is known of a run's path on a plane, marked at a step."""
-        found = self.knows(shown, plane)
+        # While runs go on the plane is fitted anew so often that its profile is always a little behind.
+        found = self.found if self._of is not None and self._of[0] is shown.history else None
         if found is None:
             self.lines.show_lines([])
             self.words.setText(f"Loss along the path of {shown.label}…")
@@ -139,7 +140,8 @@ class PathProfile(QWidget):
         if len(values):
             self.frame.release()
             self.frame.fit(0.0, max(float(steps[-1]), 1.0), float(values.min()), float(values.max()), growing=False)
-        self.words.setText(f"— true ┄ plane: {self._apart()}")
+        behind = "" if self.knows(shown, plane) is not None else " a moment ago"
+        self.words.setText(f"— true ┄ plane{behind}: {self._apart()}")
         self.words.setToolTip(f"{shown.label}. {_MEANING}")
 
     def _apart(self) -> str:
