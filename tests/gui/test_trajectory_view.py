@@ -274,12 +274,15 @@ def test_the_profile_is_the_true_loss_and_that_under_the_path(raced):
     shown = person.session.runs[1]
     wanted = list(profile(shown.run.objective, view.surface.plane, thetas_of(shown), never))[-1]
     plane_line, true_line = view.path_profile.lines.shown
-    np.testing.assert_allclose(10**true_line.y, wanted.loss, rtol=1e-10)
-    np.testing.assert_allclose(10**plane_line.y, wanted.plane_loss, rtol=1e-10)
-    np.testing.assert_allclose(10**true_line.y, shown.history["loss"], rtol=1e-8)
+    log = view.path_profile.frame.item.getAxis("left").logMode
+    true, beside = (10**line.y if log else line.y for line in (true_line, plane_line))
+    np.testing.assert_allclose(true, wanted.loss, rtol=1e-10)
+    np.testing.assert_allclose(beside, wanted.plane_loss, rtol=1e-10)
+    np.testing.assert_allclose(true, shown.history["loss"], rtol=1e-8)
     gaps = np.abs(wanted.plane_loss - wanted.loss)
     assert f"(step {int(gaps.argmax())})" in view.path_profile.words.text()
     assert view.path_profile.isVisible() and len(view.frames) == 2
+    assert view.entries[-1].label == "Newton on the plane", "a picture's legend tells the two apart"
     person.session.set_time(4)
     view.pull()
     assert true_line.dots[0, 0] == 8 and view.path_profile.lines.shown[1].dots[0, 0] == 4

@@ -13,7 +13,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from ngexplorer.analysis.planes import Plane
+from ngexplorer.analysis.planes import Array, Plane
 from ngexplorer.analysis.profiles import Profile, profile
 from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
@@ -122,7 +122,7 @@ class PathProfile(QWidget):
             return
         known = ~np.isnan(found.loss) | ~np.isnan(found.plane_loss)
         steps, true, beside = np.array(self.steps, float)[known], found.loss[known], found.plane_loss[known]
-        log = bool((true > 0).any() and (true >= 0).all() and (beside >= 0).all())
+        log = _wide(np.concatenate((true, beside)))
         self.frame.set_log(y=log)
         heights = [logarithm(values) if log else values for values in (true, beside)]
         theme = self.session.theme
@@ -156,3 +156,9 @@ class PathProfile(QWidget):
         if gap <= 1e-9 * scale:
             return "the same"
         return f"≤ {compact(gap)} apart (step {self.steps[worst]})"
+
+
+def _wide(losses: Array) -> bool:
+    """Whether losses go over more than a decade, none of them negative: a logarithmic axis shows them all."""
+    above = losses[losses > 0]
+    return bool(len(above) and (losses >= 0).all() and losses.max() > 10 * losses.min())

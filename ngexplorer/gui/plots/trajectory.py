@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QAction, QActionGroup, QColor
 from PySide6.QtWidgets import QBoxLayout, QToolButton
 
 from ngexplorer.analysis.planes import Array, Plane, Surface, Window
@@ -22,6 +22,7 @@ from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Un
 from ngexplorer.gui.plots.contours import Contours
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
 from ngexplorer.gui.plots.path_profile import PathProfile
+from ngexplorer.gui.plots.picture import Entry
 from ngexplorer.gui.plots.remaining import Remaining
 from ngexplorer.gui.plots.run_choice import RunChoice
 from ngexplorer.gui.plots.shading import NodeImage, relief_colours
@@ -38,9 +39,9 @@ _CALM = 0.25
 """Seconds between two looks while a person scrubs through a race at rest, unless the last one has been answered."""
 _REACH = 20
 """How far beyond its window a test function's paths are followed; a fitted plane's follow at the next fit anyway."""
-_WIDE = 560
+_WIDE = 660
 """Pixels from which the head has room for its switches; they are in the menu too."""
-_NARROW = 400
+_NARROW = 440
 """And for its title beside the choices."""
 _QUESTION, _SHADING = "trajectory", "trajectory relief"
 
@@ -77,6 +78,9 @@ class TrajectoryView(View):
         self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins)]
         for widget in (self.plane, self.run, *self._switches, button):
             self.head.addWidget(widget)
+        # What is hidden where there is little room must not ask for it.
+        for widget in (self.title, *self._switches):
+            widget.setMinimumWidth(1)
         self.head.addStrut(26)  # as high as that of the curves below it
         # Its controls leave the head no room for words.
         self.head.removeWidget(self.subtitle)
@@ -397,6 +401,14 @@ class TrajectoryView(View):
     @property
     def frames(self) -> list[Frame]:
         return [self.frame, self.path_profile.frame] if self.profile.isChecked() else [self.frame]
+
+    @property
+    def entries(self) -> list[Entry]:
+        shown = self.run.chosen
+        if shown is None or not self.profile.isChecked():
+            return super().entries
+        below = Entry(f"{shown.label} on the plane", QColor(self.session.theme.text), Qt.PenStyle.DotLine)
+        return [*super().entries, below]
 
     def draw(self) -> None:
         self._allow()
