@@ -15,7 +15,6 @@ from ngexplorer.analysis.dense_matrices import Matrices, Parameter, matrices, pa
 from ngexplorer.analysis.distribution_space import Distances, distances
 from ngexplorer.analysis.filter_normalised import filter_normalised_plane
 from ngexplorer.analysis.fishers import FisherGap, fisher_gap
-from ngexplorer.analysis.kinds import Curvatures, curvatures
 from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.local_planes import Eigenplane, eigenvector_plane, step_plane
@@ -39,6 +38,7 @@ from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
 from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
 from ngexplorer.analysis.step_iterations import step_iterations
 from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
+from ngexplorer.curvature.kinds import Curvatures, curvatures
 
 __all__ = [
     "Anatomy",

@@ -47,6 +47,7 @@ from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.function import FunctionView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -106,12 +107,14 @@ class MainWindow(QMainWindow):
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
         self.matrices = MatricesView(session)
+        self.function = FunctionView(session)
         self.views: list[View] = [
             self.trajectory,
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
             self.matrices,
+            self.function,
         ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
