@@ -17,8 +17,8 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import chosen_plane, trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
+from ngexplorer.gui.plots.paths import holding
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
-from ngexplorer.gui.plots.trajectory import holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
