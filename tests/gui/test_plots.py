@@ -15,7 +15,8 @@ from PySide6.QtGui import QColor
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
+from ngexplorer.gui.plots.lines import Line, bounds, pen
+from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.gui.plots.trajectory import contour_levels, holding
 from ngexplorer.objectives.models import ResidualMLP
@@ -46,10 +47,18 @@ def test_a_clipped_line_is_the_line_where_it_can_be_seen(points):
     assert length == pytest.approx((inside * np.hypot(*np.diff(points, axis=0).T)).sum(), abs=0.5)
 
 
-@given(st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0), (4.0, 2.0, 1.0, 2.0)]))
+@given(
+    st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0, 5.0, 3.0), (4.0, 2.0, 1.0, 2.0)])
+)
 def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
     x, y = 7.0 * np.arange(len(heights)), np.array(heights)
-    dash_x, dash_y, joined = dashed(x, y, np.array(pattern))
+    whole = np.append(np.ones(len(x) - 1, bool), False)
+    # After another line of another pattern: each has its own, from its own beginning.
+    both = Strokes(np.tile(x, 2), np.tile(y, 2), np.tile(whole, 2), np.repeat([0, 1], len(x)))
+    found = dashed(both, np.array([[3.0, 1.0, 2.0, 1.0], pattern]))
+    second = found.line == 1
+    dash_x, dash_y, joined = found.x[second], found.y[second], found.joined[second]
+    assert not joined[-1] and not found.joined[~second][-1]
     np.testing.assert_allclose(np.interp(dash_x, x, y), dash_y, atol=1e-9)
     length = np.hypot(np.diff(x), np.diff(y)).sum()
     pieces = np.hypot(np.diff(dash_x), np.diff(dash_y))
