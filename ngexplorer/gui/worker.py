@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,12 @@ from PySide6.QtCore import QThread, Signal
 from ngexplorer.cancellation import Cancel, Cancelled
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.race import Race
+
+_SHARE = 0.15
+"""Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
+
+_LEAST_REST, _LOOK = 0.005, 0.05
+"""Seconds: a rest is no shorter, and in a longer one it looks so often whether the runs have ended."""
 
 RacerState = Literal["empty", "loading", "ready", "running", "paused", "finished", "stopped"]
 
@@ -198,16 +205,18 @@ class _Question:
 class Analyst(QThread):
     """Answers one question at a time, the latest of each kind; an older one of that kind is abandoned.
 
-    A question is a function of a cancel function that yields answers, coarse first.
+    A question is a function of a cancel function that yields answers, coarse first. While `busy` says that runs go on,
+    it rests most of the time, wherever the work asks whether it is cancelled.
     """
 
     answered = Signal(str, int, object)
     """The question's key, its generation, and an answer."""
     broke = Signal(str, str)
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self.setObjectName("analyst")
+        self._busy = busy
         self._generations = itertools.count(1)
         self._latest: dict[str, int] = {}
         self._waiting: dict[str, _Question] = {}
@@ -255,8 +264,18 @@ class Analyst(QThread):
             self._answer(question)
 
     def _answer(self, question: _Question) -> None:
-        def cancelled() -> bool:
+        def over() -> bool:
             return self._closing or not self.is_latest(question.key, question.generation)
+
+        began = perf_counter()
+
+        def cancelled() -> bool:
+            nonlocal began
+            rest = (perf_counter() - began) * (1 / _SHARE - 1)
+            if rest > _LEAST_REST or not self._busy():
+                self._rest(rest, over)
+                began = perf_counter()
+            return over()
 
         try:
             for answer in question.work(cancelled):
@@ -267,3 +286,10 @@ class Analyst(QThread):
             return
         except Exception as error:
             self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def _rest(self, seconds: float, over: Callable[[], bool]) -> None:
+        """Sleep so long, as long as runs go on and the work is still wanted."""
+        until = perf_counter() + seconds
+        with self._changed:
+            while self._busy() and not over() and (left := until - perf_counter()) > 0:
+                self._changed.wait(min(left, _LOOK))

@@ -69,6 +69,19 @@ def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
     assert pieces[joined[:-1] == 1].sum() == pytest.approx(whole * sum(pattern[::2]) + begun, abs=1e-6)
 
 
+@given(arrays(np.float64, 40, elements=st.floats(-3, 3)), st.sampled_from([0.0, 0.01, 1.0]))
+def test_a_thinned_line_cannot_be_told_from_the_whole_one(noise, size):
+    x = 0.5 * np.arange(40)
+    y = 10 * np.sin(x / 9) + size * noise
+    whole = Strokes(x, y, np.append(np.ones(39, bool), False), np.zeros(40, int))
+    thin = whole.thinned()
+    assert (thin.x[[0, -1]] == x[[0, -1]]).all() and thin.joined[:-1].all() and not thin.joined[-1]
+    at, down = np.interp(x, thin.x, thin.y), np.abs(np.gradient(y, x))
+    assert (np.abs(at - y) / np.hypot(1, down)).max() < 0.3, "pixels"
+    if size == 0:
+        assert len(thin.x) < 12
+
+
 def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():
     window = QRectF(-1, -1, 2, 2)
     for far in (1e3, 1e9, 1e200, 1e308):

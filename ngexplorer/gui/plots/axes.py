@@ -133,7 +133,9 @@ class Frame(pg.PlotWidget):
 
     def set_log(self, *, y: bool) -> None:
         """Label the y axis as powers of ten; what is drawn is already logarithms."""
-        self.item.getAxis("left").setLogMode(y=y)
+        axis = self.item.getAxis("left")
+        if axis.logMode != y:  # which lays the axis out again
+            axis.setLogMode(y=y)
 
     def count_along(self, whole: bool) -> None:
         """Label the x axis with whole numbers only, or with any."""

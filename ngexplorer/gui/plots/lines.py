@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
-from ngexplorer.gui.plots.strokes import Array, Flags, dashed, mapped, strokes
+from ngexplorer.gui.plots.strokes import Array, Flags, Strokes, dashed, mapped, strokes
 
 _DOT = 3.5
 """The radius of a dot, pixels."""
@@ -20,9 +20,10 @@ _RING, _TRIANGLE = 5.5, 3.0
 """The radius of a ring; half the width of a triangle, pixels."""
 _SHADE = 0.22
 """How strongly a band is shaded."""
-_ROUND = np.array([[0.0, -0.42], [0.36, 0.21], [-0.36, 0.21]])
+_ROUND = ((0.0, -0.42), (0.36, 0.21), (-0.36, 0.21))
 """A line of 1 pixel at these three places looks as one of 1.8, and is drawn faster (1,200 points in 0.27 ms, not 5.2):
 Qt has a quick way for lines of up to one pixel only, whose dashes are uneven, so that these are cut here too."""
+_ONCE = ((0.0, 0.0),)
 _TANGLE = 5000
 """Pixels of length from which a line goes up and down so often that neither its dashes nor its width can be told."""
 _DASHES: dict[Qt.PenStyle, tuple[float, float, float, float]] = {
@@ -76,13 +77,31 @@ def _plain(cosmetic: QPen) -> QPen:
     return _pen(colour.rgb(), cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
 
 
+@dataclass(frozen=True)
+class Stroke:
+    """A line as it is drawn on the screen."""
+
+    pen: QPen
+    shape: QPolygonF | QPainterPath
+    places: tuple[tuple[float, float], ...]
+    """Where it is drawn, one after the other, from where it is: together they make its width."""
+
+    def paint(self, painter: QPainter) -> None:
+        painter.setPen(self.pen)
+        draw: Any = painter.drawPolyline if isinstance(self.shape, QPolygonF) else painter.drawPath
+        for right, down in self.places:
+            painter.translate(right, down)
+            draw(self.shape)
+            painter.translate(-right, -down)
+
+
 class Lines(pg.GraphicsObject):
     """All lines of a plot, drawn in order, later ones above."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Line] = []
-        self._strokes: list[tuple[QPen, QPainterPath]] = []
+        self._strokes: list[Stroke] = []
         self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] = []
         self._drawn_for: Any = None
         """The window that the polygons were clipped for, and its place; None before there are any."""
@@ -123,9 +142,8 @@ class Lines(pg.GraphicsObject):
         self._paint_bands(painter, to_scene)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
-            for made, path in self._strokes:
-                painter.setPen(made)
-                painter.drawPath(path)
+            for stroke in self._strokes:
+                stroke.paint(painter)
         else:
             self._paint_exactly(painter, window, to_scene)
         for made, mark in self._marks:
@@ -173,31 +191,37 @@ def _triangles(xs: Array, window: QRectF, to_scene: QTransform) -> QPainterPath:
     return path
 
 
-def _quick(lines: list[Line], window: QRectF, to_scene: QTransform) -> list[tuple[QPen, QPainterPath]]:
-    """Each line as one path and a pen of one pixel, its width made of several strokes and its dashes cut."""
+def _quick(lines: list[Line], window: QRectF, to_scene: QTransform) -> list[Stroke]:
+    """Each line with a pen of one pixel, its width made of several strokes and its dashes cut."""
     count = len(lines)
-    found = strokes([(line.x, line.y) for line in lines], window, to_scene)
+    found = strokes([(line.x, line.y) for line in lines], window, to_scene).thinned()
     tangled = found.lengths(count) > _TANGLE
-    widths = np.array([line.pen.widthF() for line in lines])
+    widths = [line.pen.widthF() for line in lines]
     patterns = np.zeros((count, 4))
     for i, line in enumerate(lines):
         if not tangled[i]:
             patterns[i] = _DASHES.get(line.pen.style(), 0.0)
+            patterns[i] *= max(widths[i], 1.0)
     cut = patterns.any(1)
-    dashes = dashed(found.only(cut), patterns * np.maximum(widths, 1.0)[:, None])
+    dashes = dashed(found.only(cut), patterns)
     made = []
     begins, cut_begins = found.of_each(count).tolist(), dashes.of_each(count).tolist()
     for i, line in enumerate(lines):
         source, (a, b) = (dashes, cut_begins[i : i + 2]) if cut[i] else (found, begins[i : i + 2])
-        if a == b:
-            continue
-        x, y, joined = source.x[a:b], source.y[a:b], source.joined[a:b]
-        colour = line.pen.color()
-        if widths[i] > 1.3 and colour.alphaF() == 1 and not tangled[i]:
-            x, y = (x + _ROUND[:, :1]).reshape(-1), (y + _ROUND[:, 1:]).reshape(-1)
-            joined = np.concatenate([joined] * len(_ROUND))
-        made.append((_pen(colour.rgb(), 1.0, Qt.PenStyle.SolidLine, colour.alphaF(), True), _path(x, y, joined)))
+        if a < b:
+            colour = line.pen.color()
+            thin = _pen(colour.rgb(), 1.0, Qt.PenStyle.SolidLine, colour.alphaF(), True)
+            wide = widths[i] > 1.3 and colour.alphaF() == 1 and not tangled[i]
+            made.append(Stroke(thin, _shape(source, a, b), _ROUND if wide else _ONCE))
     return made
+
+
+def _shape(found: Strokes, a: int, b: int) -> QPolygonF | QPainterPath:
+    """The points from a to before b; in one piece it is made in a tenth of the time."""
+    x, y, joined = found.x[a:b], found.y[a:b], found.joined[a:b]
+    if joined[:-1].all():
+        return pg.functions.arrayToQPolygonF(x, y)
+    return _path(x, y, joined)
 
 
 def _path(x: Array, y: Array, joined: Flags) -> QPainterPath:

@@ -18,6 +18,11 @@ _AROUND = 4
 _FAR = 1e6
 """Clipping boxes from the window's middle: whatever lies further off is no longer told apart."""
 
+_PASSES = 3
+"""In each of them up to half of the points go."""
+_DETOUR, _NEAR = 0.01, 8.0
+"""Pixels: how much longer the way over a point that goes is at most, and how far its neighbours are from each other."""
+
 
 @dataclass(frozen=True)
 class Strokes:
@@ -33,6 +38,21 @@ class Strokes:
         """Those of some of the lines."""
         kept = lines[self.line]
         return Strokes(self.x[kept], self.y[kept], self.joined[kept], self.line[kept])
+
+    def thinned(self) -> Strokes:
+        """Without points that can hardly be told from the way past them: a segment takes as long to draw as pixels."""
+        found = self
+        for _ in range(_PASSES):
+            across, down = np.diff(found.x), np.diff(found.y)
+            steps = np.hypot(across, down)
+            past = np.hypot(across[:-1] + across[1:], down[:-1] + down[1:])
+            kept = np.ones(len(found.x), bool)
+            idle = (steps[:-1] + steps[1:] - past < _DETOUR) & (past < _NEAR) & found.joined[:-2] & found.joined[1:-1]
+            kept[1:-1:2] = ~idle[::2]
+            if kept.all():
+                break
+            found = Strokes(found.x[kept], found.y[kept], found.joined[kept], found.line[kept])
+        return found
 
     def lengths(self, lines: int) -> Array:
         """Across and down together, of each of so many lines."""
