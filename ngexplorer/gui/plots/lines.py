@@ -33,6 +33,8 @@ _DASHES: dict[Qt.PenStyle, tuple[float, float, float, float]] = {
 }
 """Drawn and left out in turns, in widths of the line."""
 _KINDS = ("dots", "triangles", "rings")
+_FAR = 1e4
+"""Pixels beyond the plot, where nothing is drawn."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,22 @@ class Line:
     """Where along x there are points that this axis cannot show: a triangle at its lower end, (K,)."""
     band: tuple[Array, Array] | None = None
     """The lower and upper edge of what is shaded around it."""
+    until: float | None = None
+    """Of a line whose x never falls: from where on it is drawn with the pen `after`; None: nowhere."""
+    after: QPen | None = None
+
+    def same_path(self, other: Line) -> bool:
+        """Whether the other is drawn along the same points with the same pen."""
+        return self.x is other.x and self.y is other.y and self.pen is other.pen
+
+    @property
+    def parts(self) -> list[tuple[QPen, Array, Array]]:
+        """What is drawn with each of the two pens."""
+        if self.until is None or self.after is None:
+            return [(self.pen, self.x, self.y)]
+        reached = int(np.searchsorted(self.x, self.until, side="right"))
+        later = slice(max(reached - 1, 0), None)
+        return [(self.after, self.x[later], self.y[later]), (self.pen, self.x[:reached], self.y[:reached])]
 
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
@@ -86,10 +104,10 @@ class Stroke:
     places: tuple[tuple[float, float], ...]
     """Where it is drawn, one after the other, from where it is: together they make its width."""
 
-    def paint(self, painter: QPainter) -> None:
-        painter.setPen(self.pen)
+    def paint(self, painter: QPainter, pen: QPen, places: tuple[tuple[float, float], ...]) -> None:
+        painter.setPen(pen)
         draw: Any = painter.drawPolyline if isinstance(self.shape, QPolygonF) else painter.drawPath
-        for right, down in self.places:
+        for right, down in places:
             painter.translate(right, down)
             draw(self.shape)
             painter.translate(-right, -down)
@@ -101,16 +119,19 @@ class Lines(pg.GraphicsObject):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Line] = []
-        self._strokes: list[Stroke] = []
-        self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] = []
+        self._strokes: dict[int, Stroke] | None = None
+        """By the places of their lines; None until they are made, and so of the marks."""
+        self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] | None = None
         self._drawn_for: Any = None
-        """The window that the polygons were clipped for, and its place; None before there are any."""
+        """The window that they were made for, and its place."""
         self._window: QRectF | None = None
 
     def show_lines(self, lines: list[Line]) -> None:
-        """Replace what is drawn."""
-        self._lines = lines
-        self._drawn_for = None
+        """Replace what is drawn. Lines along the same arrays with the same pens are not made ready again."""
+        same = len(lines) == len(self._lines) and all(map(Line.same_path, lines, self._lines))
+        self._lines, self._marks = lines, None
+        if not same:
+            self._strokes = None
         self.update()
 
     @property
@@ -133,7 +154,10 @@ class Lines(pg.GraphicsObject):
         window, to_scene = self.boundingRect(), self.sceneTransform()
         if (window, to_scene) != self._drawn_for:
             self._drawn_for = (window, to_scene)
+            self._strokes = self._marks = None
+        if self._strokes is None:
             self._strokes = _quick(self._lines, window, to_scene)
+        if self._marks is None:
             self._marks = _marks(self._lines, window, to_scene)
         # In pixels of the scene, whatever the scales of the axes: marks are round, and lines grow with a picture.
         before = painter.worldTransform()
@@ -142,8 +166,7 @@ class Lines(pg.GraphicsObject):
         self._paint_bands(painter, to_scene)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
-            for stroke in self._strokes:
-                stroke.paint(painter)
+            self._paint_quickly(painter, self._strokes, to_scene)
         else:
             self._paint_exactly(painter, window, to_scene)
         for made, mark in self._marks:
@@ -154,13 +177,38 @@ class Lines(pg.GraphicsObject):
                 painter.drawPath(mark)
         painter.setWorldTransform(before)
 
+    def _paint_quickly(self, painter: QPainter, strokes: dict[int, Stroke], to_scene: QTransform) -> None:
+        """For a screen: each line whole, or by its two pens on both sides of where the second begins."""
+        sides: dict[float, list[int]] = {}
+        for i, stroke in strokes.items():
+            line = self._lines[i]
+            if line.until is None:
+                stroke.paint(painter, stroke.pen, stroke.places)
+            else:
+                sides.setdefault(line.until, []).append(i)
+        area = to_scene.mapRect(self.boundingRect()).adjusted(-_FAR, -_FAR, _FAR, _FAR)
+        for until, found in sides.items():
+            border = to_scene.m11() * until + to_scene.dx()
+            for later in (True, False):
+                painter.save()
+                part = QRectF(area)
+                (part.setLeft if later else part.setRight)(border)
+                painter.setClipRect(part, Qt.ClipOperation.IntersectClip)
+                for i in found:
+                    stroke, after = strokes[i], self._lines[i].after
+                    if later and after is not None:
+                        stroke.paint(painter, _thin(after), _ONCE)
+                    elif not later:
+                        stroke.paint(painter, stroke.pen, stroke.places)
+                painter.restore()
+
     def _paint_exactly(self, painter: QPainter, window: QRectF, to_scene: QTransform) -> None:
         """For paper, and screens of more than one dot a pixel."""
-        found = strokes([(line.x, line.y) for line in self._lines], window, to_scene)
-        begins = found.of_each(len(self._lines)).tolist()
-        for line, (a, b) in zip(self._lines, pairwise(begins), strict=True):
+        parts = [part for line in self._lines for part in line.parts]
+        found = strokes([(x, y) for _, x, y in parts], window, to_scene)
+        for (pen, _, _), (a, b) in zip(parts, pairwise(found.of_each(len(parts)).tolist()), strict=True):
             if b > a:
-                painter.setPen(_plain(line.pen))
+                painter.setPen(_plain(pen))
                 painter.drawPath(_path(found.x[a:b], found.y[a:b], found.joined[a:b]))
 
     def _paint_bands(self, painter: QPainter, to_scene: QTransform) -> None:
@@ -191,8 +239,9 @@ def _triangles(xs: Array, window: QRectF, to_scene: QTransform) -> QPainterPath:
     return path
 
 
-def _quick(lines: list[Line], window: QRectF, to_scene: QTransform) -> list[Stroke]:
-    """Each line with a pen of one pixel, its width made of several strokes and its dashes cut."""
+def _quick(lines: list[Line], window: QRectF, to_scene: QTransform) -> dict[int, Stroke]:
+    """Each line that can be seen, by its place: for a pen of one pixel, its width made of several strokes and its
+    dashes cut."""
     count = len(lines)
     found = strokes([(line.x, line.y) for line in lines], window, to_scene).thinned()
     tangled = found.lengths(count) > _TANGLE
@@ -204,16 +253,19 @@ def _quick(lines: list[Line], window: QRectF, to_scene: QTransform) -> list[Stro
             patterns[i] *= max(widths[i], 1.0)
     cut = patterns.any(1)
     dashes = dashed(found.only(cut), patterns)
-    made = []
+    made = {}
     begins, cut_begins = found.of_each(count).tolist(), dashes.of_each(count).tolist()
     for i, line in enumerate(lines):
         source, (a, b) = (dashes, cut_begins[i : i + 2]) if cut[i] else (found, begins[i : i + 2])
         if a < b:
-            colour = line.pen.color()
-            thin = _pen(colour.rgb(), 1.0, Qt.PenStyle.SolidLine, colour.alphaF(), True)
-            wide = widths[i] > 1.3 and colour.alphaF() == 1 and not tangled[i]
-            made.append(Stroke(thin, _shape(source, a, b), _ROUND if wide else _ONCE))
+            wide = widths[i] > 1.3 and line.pen.color().alphaF() == 1 and not tangled[i]
+            made[i] = Stroke(_thin(line.pen), _shape(source, a, b), _ROUND if wide else _ONCE)
     return made
+
+
+def _thin(wide: QPen) -> QPen:
+    colour = wide.color()
+    return _pen(colour.rgb(), 1.0, Qt.PenStyle.SolidLine, colour.alphaF(), True)
 
 
 def _shape(found: Strokes, a: int, b: int) -> QPolygonF | QPainterPath:
@@ -282,10 +334,9 @@ def _circles(points: list[tuple[float, float]]) -> QPainterPath:
 
 def bounds(lines: list[Line]) -> QRectF:
     """The rectangle that holds all finite points of the lines; null where there are none."""
-    xs = [line.x[np.isfinite(line.x)] for line in lines]
-    ys = [line.y[np.isfinite(line.y)] for line in lines]
-    if not any(map(len, xs)) or not any(map(len, ys)):
+    x, y = (np.concatenate([np.empty(0), *(getattr(line, side) for line in lines)]) for side in "xy")
+    x, y = x[np.isfinite(x)], y[np.isfinite(y)]
+    if not len(x) or not len(y):
         return QRectF()
-    left, right = min(x.min() for x in xs if len(x)), max(x.max() for x in xs if len(x))
-    low, high = min(y.min() for y in ys if len(y)), max(y.max() for y in ys if len(y))
+    left, right, low, high = float(x.min()), float(x.max()), float(y.min()), float(y.max())
     return QRectF(left, low, max(right - left, 1e-300), max(high - low, 1e-300))
