@@ -1,4 +1,7 @@
-"""Starting the application, with a window on the screen or rendered to a picture."""
+"""Starting the application, with a window on the screen or rendered to a picture.
+
+What computes is imported by the functions that need it: behind the first picture, not before it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,19 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.opening import Opening
 from ngexplorer.gui.preferences import Preferences, usual_path
-from ngexplorer.gui.session import Notice, Session
-from ngexplorer.runs import experiment as experiments
-from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.files import require_writable
+
+if TYPE_CHECKING:
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.experiment import Experiment
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
@@ -58,15 +63,25 @@ def _started() -> QApplication:
 
 def explore(path: Path) -> int:
     """Open the window on an experiment; returns when it is closed. Raises SettingError for a file that cannot be."""
-    experiment = experiments.read(path)
-    experiment.check()
     application = prepare()
     preferences = Preferences(usual_path())
-    session = Session(experiment, themes.chosen(preferences.appearance))
+    theme = themes.chosen(preferences.appearance)
+    themes.apply(theme, application)
+    opening = Opening(preferences, theme)
+    if not opening.wait():
+        return 0
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs import experiment as experiments
+
+    experiment = experiments.read(path)
+    experiment.check()
+    session = Session(experiment, theme)
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
+    opening.close()
     session.open()
     status = application.exec()
     _take_down(window)
@@ -76,6 +91,10 @@ def explore(path: Path) -> int:
 def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
     """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError, and
     whatever kept the experiment from loading: SettingError for a setting that cannot be."""
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.files import require_writable
+
     require_writable(path)
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
@@ -127,6 +146,8 @@ def report_exceptions(session: Session) -> None:
             return
         text = "".join(traceback.format_exception(kind, error, trace))
         print(text, file=sys.stderr)
+        from ngexplorer.gui.session import Notice
+
         session.noticed.emit(Notice(f"{kind.__name__}: {error}", text))
 
     sys.excepthook = show

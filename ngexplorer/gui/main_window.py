@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 
 import psutil
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -37,6 +37,7 @@ from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.layout import Arrangement
+from ngexplorer.gui.opening import LEAST, sized
 from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.notices import Notices
 from ngexplorer.gui.panels.runs_table import RunsTable
@@ -63,10 +64,6 @@ _SLOW = 0.25
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
-_USUAL, _LEAST = QSize(1600, 1000), QSize(1024, 640)
-_AROUND = QSize(16, 48)
-"""Pixels: the window's size where the screen has room for it, the least, and what its frame and title bar take."""
-
 _SETUP_WIDTH = 304
 """Pixels: with less the names of the set-up cannot be read."""
 
@@ -82,8 +79,8 @@ class MainWindow(QMainWindow):
         self.preferences = preferences or Preferences()
         self._apply_theme()  # before there are widgets to dress again
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
-        self.setMinimumSize(_LEAST)
-        self.resize(_USUAL.boundedTo(self.screen().availableGeometry().size() - _AROUND).expandedTo(_LEAST))
+        self.setMinimumSize(LEAST)
+        sized(self)
         # A click where there is nothing to type leaves the editor, and the keys are the window's again.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAcceptDrops(True)
