@@ -59,8 +59,8 @@ from ngexplorer.runs import experiment as experiments
 
 _FRAME = 33
 """Milliseconds between two pulls."""
-_SLOW = 0.25
-"""Seconds between two looks at the table's and the status bar's numbers."""
+_SLOW, _TIMELINE = 0.25, 0.1
+"""Seconds between two looks at the table's and the status bar's numbers, and at how far the runs are."""
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
@@ -68,6 +68,7 @@ _SETUP_WIDTH = 304
 """Pixels: with less the names of the set-up cannot be read."""
 
 _PRESSED = (QAbstractButton, QComboBox)
+_PROCESS = psutil.Process()
 
 
 class MainWindow(QMainWindow):
@@ -100,7 +101,7 @@ class MainWindow(QMainWindow):
         self.undo = Undo(session)
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
-        self._slow_at = 0.0
+        self._slow_at = self._timeline_at = 0.0
         self._frame_seconds = 0.0
         self._speed_from = (monotonic(), 0)
         self._speed = 0.0
@@ -277,9 +278,12 @@ class MainWindow(QMainWindow):
         """One frame: draw the visible plots that changed, the one under the pointer first, within the budget."""
         began = perf_counter()
         self.stage.frame()
-        self.timeline.pull()
-        if monotonic() - self._slow_at > _SLOW:
-            self._slow_at = monotonic()
+        now = monotonic()
+        if now - self._timeline_at > _TIMELINE:
+            self._timeline_at = now
+            self.timeline.pull()
+        if now - self._slow_at > _SLOW:
+            self._slow_at = now
             self.table.pull()
             self._show_numbers()
         self._frame_seconds += 0.1 * (perf_counter() - began - self._frame_seconds)
@@ -303,7 +307,7 @@ class MainWindow(QMainWindow):
         self.status["speed"].setText(f"{self._speed:,.0f} steps/s" if session.state == "running" else "")
         self.status["frame"].setText(f"frame {1000 * self._frame_seconds:.0f} ms")
         self.status["recorded"].setText(f"{steps:,} steps recorded")
-        self.status["memory"].setText(f"{psutil.Process().memory_info().rss / 2**20:,.0f} MB")
+        self.status["memory"].setText(f"{_PROCESS.memory_info().rss / 2**20:,.0f} MB")
         self.status["device"].setText(f"{session.experiment.device} · {session.experiment.dtype}")
 
     def _show_race(self) -> None:

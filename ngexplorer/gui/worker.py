@@ -21,7 +21,7 @@ from ngexplorer.cancellation import Cancel, Cancelled
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.race import Race
 
-_SHARE = 0.15
+_SHARE = 0.1
 """Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
 
 _LEAST_REST, _LOOK = 0.005, 0.05

@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import trajectory
-from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
+from ngexplorer.gui.plots.axes import between_decades, compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, pen
 from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
@@ -134,6 +134,15 @@ def test_the_logarithm_of_what_is_not_positive_is_no_number(values):
 )
 def test_numbers_are_short_with_a_true_minus(value, text):
     assert compact(value) == text
+
+
+@given(st.floats(-12, 12), st.floats(1e-5, 1.999))
+def test_along_a_log_axis_stand_three_round_numbers_however_narrow_it_is(low, width):
+    high = low + width
+    decades = range(math.ceil(low), math.floor(high) + 1)
+    found = between_decades(low, high, len(decades))
+    assert all(low <= v <= high for v in found)
+    assert 3 <= len(found) + len(set(decades) - {round(v, 9) for v in found}) <= 15
 
 
 def test_powers_of_ten_are_written_as_people_do():

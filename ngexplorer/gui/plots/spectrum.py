@@ -199,8 +199,11 @@ class SpectrumView(View):
         session = self.session
         if self.chosen is not None:
             self._ask(self.chosen)
-        live = tuple(len(shown.history) for shown in session.runs) if session.time is None else ()
-        return (tuple(len(shown.history.spectra) for shown in session.runs), session.time, live, self.width())
+        looked_at = [self.chosen] if self.chosen is not None else session.visible
+        # Between two spectra only λ moves, and of most runs it does not.
+        dampings = tuple(self._damping(shown) for shown in looked_at if shown.run.optimizer.second_order)
+        spectra = tuple(len(shown.history.spectra) for shown in session.runs)
+        return (spectra, session.time, str(dampings), self.width())
 
     # What the race has not recorded is asked for while it rests.
 
