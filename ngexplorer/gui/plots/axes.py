@@ -12,8 +12,8 @@ from PySide6.QtCore import Signal
 
 from ngexplorer.gui import theme as themes
 
-_FEW = 3
-"""So many numbers at least stand along a log axis."""
+_FEW = 4
+"""So many numbers at least stand along a log axis: those at its ends are not written."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
