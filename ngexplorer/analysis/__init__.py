@@ -11,7 +11,7 @@ from ngexplorer.analysis.cg_iterations import Iterations, conjugate_gradient
 from ngexplorer.analysis.damping import DampingPath, damping_path
 from ngexplorer.analysis.damping_filter import Filtering, filtering
 from ngexplorer.analysis.decision_regions import Decisions, decisions
-from ngexplorer.analysis.dense_matrices import Matrices, matrices
+from ngexplorer.analysis.dense_matrices import Matrices, Parameter, matrices, parameters_of
 from ngexplorer.analysis.distribution_space import Distances, distances
 from ngexplorer.analysis.filter_normalised import filter_normalised_plane
 from ngexplorer.analysis.fishers import FisherGap, fisher_gap
@@ -35,6 +35,7 @@ from ngexplorer.analysis.regression import Fit, regression_fit
 from ngexplorer.analysis.shifted_solutions import Shifted, shifted
 from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
 from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
+from ngexplorer.analysis.step_iterations import step_iterations
 from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Matrices",
     "Misclassified",
     "Overlap",
+    "Parameter",
     "Plane",
     "Profile",
     "Quadratic",
@@ -81,6 +83,7 @@ __all__ = [
     "misclassified",
     "momentum_part",
     "overlap",
+    "parameters_of",
     "plane_through",
     "principal_plane",
     "profile",
@@ -92,6 +95,7 @@ __all__ = [
     "spanned_plane",
     "spectrum_measures",
     "square_norm",
+    "step_iterations",
     "surface",
     "top_eigenspace",
 ]

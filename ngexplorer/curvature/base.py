@@ -94,6 +94,10 @@ class Curvature:
     def __matmul__(self, v: Tensor) -> Tensor:
         return self.matvec(v) if v.ndim == 1 else self.matmat(v)
 
+    def inner(self, vectors: Tensor) -> Tensor:
+        """VᵀBV, (P, K) → (K, K), for the price that this kind of matrix has for it. Raises ValueError as `matmat`."""
+        return vectors.T @ self.matmat(vectors)
+
     def _kept(self, what: str, compute: Callable[[], Any]) -> Any:
         """What this kind of matrix has computed at this point. The point keeps tensors and not this object, which holds
         the point: freed at once and not when the garbage collector finds the cycle, for they are large."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from PySide6.QtCore import QDeadlineTimer, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.export import write_csv
+from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import History
 from ngexplorer.runs.race import Race, Run
 from ngexplorer.settings import SettingError
 
+_FAINT = 0.2
+"""How strongly a run is drawn beside one that is highlighted."""
 # A set-up that is being typed is loaded once it has rested so long, milliseconds.
 _REST = 250
 
@@ -28,10 +32,14 @@ class Shown:
     """A run as every view shows it."""
 
     run: Run
+    number: int
+    """Its place among the runs."""
     contender: int
-    """Its place in the set-up."""
+    """Its optimizer's place in the set-up."""
     colour: str
     style: Qt.PenStyle
+    seeds: int = 1
+    """With how many seeds its optimizer runs."""
 
     @property
     def history(self) -> History:
@@ -39,7 +47,8 @@ class Shown:
 
     @property
     def label(self) -> str:
-        return self.run.label
+        """What it is called, its seed too where its optimizer runs with several."""
+        return self.run.label if self.seeds == 1 else f"{self.run.label}, seed {self.history.seed}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,14 @@ class Group:
     """Runs that differ in the seed alone, drawn as one: their median and quartiles."""
 
     members: tuple[Shown, ...]
+
+    @property
+    def label(self) -> str:
+        return self.members[0].run.label
+
+    @property
+    def colour(self) -> str:
+        return self.members[0].colour
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class Session(QObject):
     state_changed = Signal(str)
     time_changed = Signal()
     shown_changed = Signal()
+    """Runs are hidden or shown, or stand out from the others."""
     theme_changed = Signal()
     noticed = Signal(object)
     setting_refused = Signal(str, str)
@@ -88,6 +106,8 @@ class Session(QObject):
         """Whether the set-up has changed in a way that only a reset applies."""
         self.generation = 0
         """Grows with each new race, so that a view knows to forget the last one."""
+        self.highlighted: frozenset[int] = frozenset()
+        """The runs that stand out, by their numbers; the others are faint. None of them: no run is."""
         self._hidden: set[int] = set()
         self._extremes: dict[tuple[History, str], Extremes] = {}
         self._loading: Experiment | None = None
@@ -206,6 +226,7 @@ class Session(QObject):
         self.stale = _structure(self.experiment) != _structure(self._loaded)
         self.time = None
         self._hidden.clear()
+        self.highlighted = frozenset()
         self._extremes.clear()
         self.generation += 1
         self.setting_refused.emit("", "")
@@ -240,17 +261,18 @@ class Session(QObject):
         source, names = (self.experiment, names) if names == racing_names else (self._loaded, racing_names)
         colours = themes.colours(names, [contender.colour for contender in source.runs])
         labels = source.labels()
-        racing = [i for i, contender in enumerate(self._loaded.runs) if contender.enabled]
         self.runs = []
-        for run, i in zip(self.race.runs, racing, strict=True):
+        for number, (run, (i, _)) in enumerate(zip(self.race.runs, self._loaded.entries, strict=True)):
             run.label = run.history.label = labels[i]
-            self.runs.append(Shown(run, i, colours[i], themes.STYLES[i % len(themes.STYLES)]))
+            style = themes.STYLES[i % len(themes.STYLES)]
+            self.runs.append(Shown(run, number, i, colours[i], style, self._loaded.seeds))
         self.race_changed.emit()
 
     def _run_ended(self, run: Run) -> None:
+        label = next((shown.label for shown in self.runs if shown.run is run), run.label)
         for event in run.history.events:
             if event.kind in ("failed", "diverged"):
-                words = f"{run.label} {_ending(event.kind, event.message)}"
+                words = f"{label} {_ending(event.kind, event.message)}"
                 self.noticed.emit(Notice(words, event.detail, of_race=True))
 
     # What is shown.
@@ -263,9 +285,40 @@ class Session(QObject):
         (self._hidden.add if hidden else self._hidden.discard)(number)
         self.shown_changed.emit()
 
+    def highlight(self, numbers: Iterable[int]) -> None:
+        """Let these runs stand out in every view; none of them: all alike."""
+        if (chosen := frozenset(numbers)) != self.highlighted:
+            self.highlighted = chosen
+            self.shown_changed.emit()
+
+    def stands_out(self, shown: Shown) -> bool:
+        """Whether no other run is highlighted in its stead."""
+        return not self.highlighted or shown.number in self.highlighted
+
+    def line_colour(self, shown: Shown | Group) -> QColor:
+        """The colour of a run's lines and dots in this theme; see-through where other runs are highlighted."""
+        colour = QColor(themes.line_colour(shown.colour, self.theme))
+        members = shown.members if isinstance(shown, Group) else (shown,)
+        if not all(map(self.stands_out, members)):
+            colour.setAlphaF(_FAINT)
+        return colour
+
+    @property
+    def families(self) -> list[Group]:
+        """The runs of each optimizer together, one for every seed."""
+        found: dict[int, list[Shown]] = {}
+        for shown in self.runs:
+            found.setdefault(shown.contender, []).append(shown)
+        return [Group(tuple(members)) for members in found.values()]
+
     @property
     def visible(self) -> list[Shown]:
         return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
+
+    @property
+    def in_order(self) -> list[Shown]:
+        """The visible runs in the order in which they are drawn: above the others those that stand out."""
+        return sorted(self.visible, key=self.stands_out)
 
     @property
     def measures(self) -> list[Shown]:
@@ -275,17 +328,11 @@ class Session(QObject):
         return [shown for shown in visible if shown.run.state != "diverged"] or visible
 
     def groups(self, runs: list[Shown]) -> list[Group]:
-        """Those of the runs that have the same optimizer, as it now is, and different seeds."""
-        found: list[list[Shown]] = []
-        for shown in runs:
-            for members in found:
-                same = members[0].run.optimizer == shown.run.optimizer
-                if same and shown.history.seed not in [member.history.seed for member in members]:
-                    members.append(shown)
-                    break
-            else:
-                found.append([shown])
-        return [Group(tuple(members)) for members in found if len(members) > 1]
+        """Those of the runs that differ in the seed alone, by their optimizers. One that diverged or failed has no part
+        in a median: it stands for itself."""
+        sound = [shown for shown in runs if shown.run.state not in ("diverged", "failed")]
+        families = [tuple(shown for shown in family.members if shown in sound) for family in self.families]
+        return [Group(members) for members in families if len(members) > 1]
 
     def extremes(self, shown: Shown, column: str) -> Extremes:
         """Where that column of a run is lowest and highest: one for all views, which grows as they ask it to."""
@@ -314,14 +361,18 @@ class Session(QObject):
         self.theme = theme
         self.theme_changed.emit()
 
-    def export_csv(self, path: str | Path) -> bool:
-        """Write every run to a CSV; tells of a failure, and returns whether it went well."""
+    def export_csv(
+        self, path: str | Path, runs: list[Shown], columns: Sequence[str], steps: tuple[int, int] | None = None
+    ) -> bool:
+        """Write these columns of some runs to a CSV, at all steps or from the first to the last one; tells of a
+        failure, and returns whether it went well."""
+        histories = [shown.history for shown in runs]
         try:
-            write_csv([shown.history for shown in self.runs], path)
+            write_csv(histories, path, columns, steps)
         except OSError as error:
             self.noticed.emit(Notice(str(error)))
             return False
-        rows = sum(len(shown.history) for shown in self.runs)
+        rows = sum(rows_of(history, steps) for history in histories)
         self.noticed.emit(Notice(f"Exported {rows:,} rows to {path}", error=False))
         return True
 

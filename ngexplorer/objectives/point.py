@@ -116,6 +116,20 @@ class Point:
         total = _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
         return total[0] if vectors.ndim == 1 else total.T
 
+    def inner(self, vectors: Tensor, push: RowPush) -> Tensor:
+        """(1/N) Σ_n (J v)ᵀ M (J w) for all pairs of K directions, M = `push`: (P, K) → (K, K). Forward only, which is
+        half of what their products take (Martens and Grosse 2015, appendix C)."""
+        rows_of = vectors.T.contiguous()
+        self.work += len(rows_of) * TANGENT
+
+        def one(rows: slice, run: Pass) -> Tensor:
+            moved = run.jvp(rows_of)
+            pushed = push(moved, rows)
+            # One matrix product: einsum takes six times as long over two strided axes.
+            return moved.transpose(0, 1).flatten(1) @ pushed.transpose(0, 1).flatten(1).T
+
+        return _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+
     def outer_product(self, u: Tensor, vectors: Tensor) -> Tensor:
         """(1/N) Σ_n g_n g_nᵀ v with g_n = J_nᵀ u_n for u (N, C): (P,) → (P,) or (P, K) → (P, K)."""
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()

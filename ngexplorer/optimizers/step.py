@@ -12,6 +12,19 @@ NO_STEP = "no step"
 """How the outcome of a step begins that found no point to go to."""
 
 
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A trial that a step rejected, in the notation of `Step`; NaN where it came to no such number."""
+
+    damping: float
+    """λ with which it was solved for; of a trust region its radius Δ, of cubic regularization the cube's weight."""
+    predicted_change: float = NAN
+    change: float = NAN
+    """h(θ + δ) − h(θ)"""
+    reduction_ratio: float = NAN
+    step_norm: float = NAN
+    reason: str
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted point, with its rejected trials counted. NaN where a thing does not exist for the method.
 

@@ -20,7 +20,7 @@ from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
 from ngexplorer.optimizers.solvers import Solution
-from ngexplorer.optimizers.step import NO_STEP, Step
+from ngexplorer.optimizers.step import NO_STEP, Rejection, Step
 from ngexplorer.optimizers.step_rules import Way
 from ngexplorer.optimizers.torch_optimizer import TorchOptimizer
 from ngexplorer.optimizers.trial import Trial, attempt
@@ -43,6 +43,8 @@ class Stepper:
         self.seed = seed
         self.control = _initial(optimizer.damping)
         """What the damping rule adapts: λ, a trust region's radius Δ, or the cube's weight M"""
+        self.rejections: list[Rejection] = []
+        """The trials that the last step rejected, in order"""
         self._memory = Memory.empty(point.theta)
         self._beside = self._apart = 0.0
         """Work of this step besides its point's: in gradients of its cases, and of all cases"""
@@ -109,6 +111,7 @@ class Stepper:
         spent = earlier.work if earlier else 0.0
         rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
         drive = self._drive(memory)
+        self.rejections = []
         control, why, lowest = self._scheduled(memory.count), "", math.nan
         for rejected in range(1 + (rule.trials if rule else 0)):
             if cancel():
@@ -124,6 +127,7 @@ class Stepper:
                 if rule is None:
                     raise
                 why, lowest = "not positive definite", error.lowest_eigenvalue
+                self.rejections.append(Rejection(damping=control, reason=why))
                 continue
             if earlier is not None:
                 self._apart = (earlier.work - spent) * earlier.objective.cases / self.objective.cases
@@ -139,6 +143,7 @@ class Stepper:
                 outcome = record.outcome + _limit(rule, self.control)
                 return msgspec.structs.replace(record, lowest_eigenvalue=lowest, outcome=outcome)
             why = why_now
+            self.rejections.append(_rejection(trial, rule, control, why))
         self.control = control
         # What is carried on from earlier steps may be what leads nowhere.
         still = torch.zeros_like(point.theta)
@@ -255,16 +260,15 @@ class Stepper:
     def _try(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Trial:
         """Go along the direction as the step rule says, and look."""
         way = self._way(metric, solution, drive, memory, cancel)
-        delta, product = way.delta, way.product
+        delta, bend = way.delta, way.bend
         correction = self.optimizer.correction
         if isinstance(correction, parts.Geodesic):
-            delta, product = self._bent(metric, solution, delta, cancel), None
+            delta, bend = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
-            delta, product = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
-        if product is None:
-            product = self._product(metric, solution, drive, way, delta)
+            delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         self._beside += way.looks * FORWARD + way.gradients
-        return attempt(self.point, delta, product, solution, way)
+        found = self._bend(metric, solution, drive, way, delta) if bend is None else bend
+        return attempt(self.point, delta, found, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -288,17 +292,17 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _product(
+    def _bend(
         self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | None:
-        """Bδ for the quadratic model: from the system that d solves where δ is a multiple of d, else one product."""
+    ) -> Tensor | float:
+        """δᵀBδ for the quadratic model: from the system that d solves where δ is a multiple of d; NaN without one."""
         if not metric.modelled:
-            return None
+            return math.nan
         plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
         plain = plain and isinstance(self.optimizer.correction, parts.Euler)
         if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive) if plain else None
-        return metric.matrix @ delta
+            return way.learning_rate * solution.curved(drive).dot(delta) if plain else math.nan
+        return metric.matrix.inner(delta[:, None])[0, 0]
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
@@ -339,13 +343,8 @@ class Stepper:
         self, trial: Trial, metric: metrics.Metric, memory: Memory, control: float, rejected: int, why: str
     ) -> Step:
         """Go to the trial's point if its loss is finite, and write the record."""
-        rule = self.optimizer.damping
-        record = trial.record(
-            model=rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped",
-            weight=control if isinstance(rule, parts.Cubic) else 0.0,
-            rejected=rejected,
-            why=why,
-        )
+        model, weight = _model(self.optimizer.damping, control)
+        record = trial.record(model=model, weight=weight, rejected=rejected, why=why)
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
         if isinstance(metric, metrics.Kronecker):
@@ -383,6 +382,24 @@ def _initial(rule: parts.Damping) -> float:
             return rule.weight
         case _:
             return 0.0
+
+
+def _rejection(trial: Trial, rule: _Adaptive | None, control: float, why: str) -> Rejection:
+    """What a rejected trial had promised and what came."""
+    return Rejection(
+        damping=control,
+        predicted_change=trial.predicted_change,
+        change=trial.change,
+        reduction_ratio=trial.ratio(*_model(rule, control)),
+        step_norm=trial.step_norm,
+        reason=why,
+    )
+
+
+def _model(rule: parts.Damping | None, control: float) -> tuple[str, float]:
+    """Which model ρ compares the loss with, and the cube's weight in it."""
+    model = rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped"
+    return model, control if isinstance(rule, parts.Cubic) else 0.0
 
 
 def _retried(rule: _Adaptive, control: float) -> float:

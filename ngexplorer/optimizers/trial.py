@@ -102,8 +102,8 @@ class Trial:
         )
 
 
-def attempt(point: Point, delta: Tensor, product: Tensor | None, solution: Solution, way: Way) -> Trial:
-    """Look at θ + δ, unless a search has looked there. `product` is Bδ, or None for a method without a matrix. One host
+def attempt(point: Point, delta: Tensor, bend: Tensor | float, solution: Solution, way: Way) -> Trial:
+    """Look at θ + δ, unless a search has looked there. `bend` is δᵀBδ, NaN for a method without a matrix. One host
     read."""
     after = way.after or point.objective.at(point.theta + delta, point.watch)
     gradient = point.gradient
@@ -113,13 +113,13 @@ def attempt(point: Point, delta: Tensor, product: Tensor | None, solution: Solut
         point.value,
         after.value,
         gradient.dot(delta),
-        none if product is None else delta.dot(product),
+        bend if isinstance(bend, Tensor) else none,
         delta.dot(delta),
         gradient.dot(gradient),
         none if residual is None else residual.dot(residual),
         torch.zeros_like(none) if failed is None else failed.to(none.dtype),
     )
-    before, value, slope, bend, step, steepness, left, wrong = torch.stack(numbers).tolist()
+    before, value, slope, read, step, steepness, left, wrong = torch.stack(numbers).tolist()
     return Trial(
         after=after,
         delta=delta,
@@ -128,7 +128,7 @@ def attempt(point: Point, delta: Tensor, product: Tensor | None, solution: Solut
         loss_before=before,
         loss_after=value,
         slope=slope,
-        bend=bend,
+        bend=read if isinstance(bend, Tensor) else bend,
         step_norm=math.sqrt(step),
         gradient_norm=math.sqrt(steepness),
         residual_norm=math.sqrt(left),

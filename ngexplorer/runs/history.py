@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ngexplorer.optimizers import Step
+from ngexplorer.optimizers import Rejection, Step
 from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
@@ -60,6 +60,8 @@ class History:
         self._by_matrix: tuple[int, dict[str, list[Spectrum]]] = (0, {})
         """So many of the spectra by their matrix."""
         self.events: list[Event] = []
+        self.rejections: dict[int, tuple[Rejection, ...]] = {}
+        """The trials that a step rejected, by its number; written before its row."""
         self.snapshots = Snapshots()
         self._rows = _Rows()
         self._words: list[str] = []

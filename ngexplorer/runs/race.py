@@ -45,13 +45,18 @@ class Run:
         self.seconds = 0.0
         self.gradient_equivalents = 0.0
         self.history = History(label, optimizer.name, seed)
-        self._optimizer = optimizer
+        self._optimizers = [(0, optimizer)]
+        """The optimizer, and after which step it was changed into that."""
         self._stepper: Stepper | None = None
 
     @property
     def optimizer(self) -> Optimizer:
         """As it now is, with the edits made to it."""
-        return self._stepper.optimizer if self._stepper else self._optimizer
+        return self._optimizers[-1][1]
+
+    def optimizer_of(self, step: int) -> Optimizer:
+        """As it was when it took the step of that number, from 1."""
+        return next(optimizer for after, optimizer in reversed(self._optimizers) if after < max(step, 1))
 
     @property
     def step(self) -> int:
@@ -77,7 +82,7 @@ class Run:
             return
         try:
             began = perf_counter()
-            stepper = self._optimizer.start(self.objective, seed=self.history.seed)
+            stepper = self.optimizer.start(self.objective, seed=self.history.seed)
             loss = float(stepper.point.value)
             self.seconds += perf_counter() - began
             if not math.isfinite(loss):
@@ -92,8 +97,10 @@ class Run:
         self.begin()
         if self._stepper is None:
             return
+        before = _setting(self._stepper.optimizer, path)
         self._stepper.edit(path, value)
-        self.history.events.append(Event(self.step, "edit", f"{path} = {value}"))
+        self._optimizers.append((self.step, self._stepper.optimizer))
+        self.history.events.append(Event(self.step, "edit", f"{path} = {value}, was {before}"))
 
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
         """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
@@ -112,6 +119,8 @@ class Run:
             self.gradient_equivalents += step.step_gradient_equivalents
             point = stepper.result
             step = self._probed(step, looked, stepper)
+            if stepper.rejections:
+                self.history.rejections[len(self.history)] = tuple(stepper.rejections)
             # The step's own loss, read already, where it looked at what counts.
             self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
@@ -258,6 +267,14 @@ def run(
     if failures:
         raise RuntimeError(f"step {failures[0].step}: {failures[0].message}\n{failures[0].detail}")
     return one.history
+
+
+def _setting(optimizer: Optimizer, path: str) -> Any:
+    """The value at a path such as "damping.initial"; None where there is none."""
+    found: Any = msgspec.to_builtins(optimizer)
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _threads(objective: Objective) -> int:

@@ -79,7 +79,8 @@ class Line:
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
     """A pen of constant width on the screen."""
-    return _pen(QColor(colour).rgb(), width, style, alpha, True)
+    shade = QColor(colour)
+    return _pen(shade.rgb(), width, style, alpha * shade.alphaF(), True)
 
 
 @lru_cache(1024)
@@ -92,10 +93,10 @@ def _pen(rgb: int, width: float, style: Qt.PenStyle, alpha: float, cosmetic: boo
     return made
 
 
-def _plain(cosmetic: QPen) -> QPen:
-    """The same pen, its width in the painter's own units."""
+def _plain(cosmetic: QPen, scale: float) -> QPen:
+    """The same pen, its width in the painter's own units, so many times as thick."""
     colour = cosmetic.color()
-    return _pen(colour.rgb(), cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
+    return _pen(colour.rgb(), scale * cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ class Lines(pg.GraphicsObject):
         """The strokes as pictures, by their own pens and by those of what comes later: of lines that stay, while the
         place where the second pen begins moves."""
         self._stays = False
+        self.scale_of_pens = 1.0
+        """How many times as thick lines and marks are drawn: for a projector."""
         self._drawn_for: Any = None
         """The window that they were made for, and its place."""
         self._window: QRectF | None = None
@@ -174,13 +177,15 @@ class Lines(pg.GraphicsObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_bands(painter, to_scene)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        quick = before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster
+        thin = self.scale_of_pens == 1
+        raster = painter.paintEngine().type() == QPaintEngine.Type.Raster
+        quick = thin and raster and before.m11() == to_scene.m11()
         if quick:
             self._paint_quickly(painter, self._strokes, to_scene)
         else:
             self._paint_exactly(painter, window, to_scene)
         for made, mark in self._marks:
-            painter.setPen(made)
+            painter.setPen(made if thin else _plain(made, self.scale_of_pens))
             if isinstance(mark, QPolygonF):
                 painter.drawPoints(mark)
             elif quick:
@@ -239,7 +244,7 @@ class Lines(pg.GraphicsObject):
         found = strokes([(x, y) for _, x, y in parts], window, to_scene)
         for (pen, _, _), (a, b) in zip(parts, pairwise(found.of_each(len(parts)).tolist()), strict=True):
             if b > a:
-                painter.setPen(_plain(pen))
+                painter.setPen(_plain(pen, self.scale_of_pens))
                 painter.drawPath(_path(found.x[a:b], found.y[a:b], found.joined[a:b]))
 
     def _paint_bands(self, painter: QPainter, to_scene: QTransform) -> None:
@@ -252,7 +257,7 @@ class Lines(pg.GraphicsObject):
             x = line.x[finite]
             around = np.concatenate((x, x[::-1])), np.concatenate((low[finite], high[finite][::-1]))
             shade = line.pen.color()
-            shade.setAlphaF(_SHADE)
+            shade.setAlphaF(_SHADE * shade.alphaF())
             painter.setBrush(shade)
             painter.drawPolygon(pg.functions.arrayToQPolygonF(*mapped(*around, to_scene)))
 
@@ -319,17 +324,18 @@ def _marks(lines: list[Line], window: QRectF, to_scene: QTransform) -> list[tupl
         below = line.below is not None and len(line.below) > 0
         if not (len(dots) or len(triangles) or len(rings) or below):
             continue
-        rgb = line.pen.color().rgb()
+        colour = line.pen.color()
+        rgb, alpha = colour.rgb(), colour.alphaF()
         if len(dots):
             places = pg.functions.arrayToQPolygonF(*dots.T)
-            found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False), places))
+            found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, alpha, False), places))
         for points, made in ((triangles, _hollow), (rings, _circles)):
             if len(points):
-                found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, 1.0, False), made(points)))
+                found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, alpha, False), made(points)))
         if below:
             assert line.below is not None
             path = _triangles(line.below, window, to_scene)
-            found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, 1.0, False), path))
+            found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, alpha, False), path))
     return found
 
 

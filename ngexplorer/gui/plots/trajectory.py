@@ -143,14 +143,14 @@ class TrajectoryView(View):
             self.contours.show_surface(surface, self.session.theme)
         measures = self.session.measures
         lines, boxes, off_plane = [], [], 0.0
-        for shown in self.session.visible:
+        for shown in self.session.in_order:
             if not len(shown.history):
                 continue
             places = self._projected(shown, self.session.step_of(shown), surface.plane)
             xy = places[:, :2]
             distance, length = places[-1, 2:]
             off_plane = max(off_plane, distance / length if length > 0 else 0.0)
-            colour = themes.line_colour(shown.colour, self.session.theme)
+            colour = self.session.line_colour(shown)
             lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
             if shown in measures:
                 boxes.append(self._reached(shown, lines[-1], surface.plane))
