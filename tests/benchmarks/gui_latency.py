@@ -32,6 +32,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
@@ -82,7 +83,7 @@ class Bench(QWidget):
             SpectrumView(session),
             SpectrumTimeView(session),
             TrajectoryView(session),
-            SpectrumView(session),
+            MatricesView(session),
         ]
         self.table, self.timeline = RunsTable(session), Timeline(session)
         grid = QGridLayout(self)
@@ -118,13 +119,6 @@ class Bench(QWidget):
             self.timeline.pull()
         if self.frames % _TABLE == 0:
             self.table.pull()
-
-    def look_at_one(self) -> None:
-        """The second spectrum shows one run's matrices, where there is one of second order."""
-        view = self.views[-1]
-        assert isinstance(view, SpectrumView)
-        second = [n for n, shown in enumerate(self.session.runs) if shown.run.optimizer.second_order]
-        view.choose(second[0] if second else None)
 
 
 def events_for(seconds: float) -> None:
@@ -193,7 +187,6 @@ def opened(experiment: Experiment) -> Iterator[Bench]:
     bench.show()
     session.open()
     application._wait(lambda: session.state == "ready" and bool(session.runs))
-    bench.look_at_one()
     bench.timer.start()
     first = bench.views[0]
     QCursor.setPos(first.mapToGlobal(QPoint(first.width() // 2, first.height() // 2)))
