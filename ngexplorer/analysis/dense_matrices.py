@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature, Diagonal, LayerDiagonal, TooLargeError
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.objectives import Objective, Point
 
 Matrix = NDArray[np.floating[Any]]

@@ -90,16 +90,22 @@ class Choice(QComboBox):
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(complex_control, option, part, self).width()
+        room = self.style().subControlRect(complex_control, option, part, self).width() - self._icon_width
         return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room)
 
     def sizeHint(self) -> QSize:
         """Wide enough for what is chosen."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        text = QSize(self.fontMetrics().horizontalAdvance(self.currentText()) + 2, self.fontMetrics().height())
+        width = self.fontMetrics().horizontalAdvance(self.currentText()) + 2 + self._icon_width
+        text = QSize(width, self.fontMetrics().height())
         wanted = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
         return super().sizeHint().expandedTo(wanted)
+
+    @property
+    def _icon_width(self) -> int:
+        """What an icon before the title takes of its room."""
+        return 0 if self.itemIcon(self.currentIndex()).isNull() else self.iconSize().width() + 4
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A click on what cannot be chosen does nothing: Qt would take the item that was last under the pointer."""

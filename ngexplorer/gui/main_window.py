@@ -48,6 +48,7 @@ from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.function import FunctionView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -104,12 +105,14 @@ class MainWindow(QMainWindow):
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
         self.matrices = MatricesView(session)
+        self.function = FunctionView(session)
         self.views: list[View] = [
             self.trajectory,
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
             self.matrices,
+            self.function,
         ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
@@ -272,6 +275,9 @@ class MainWindow(QMainWindow):
             action = QAction(title, self)
             action.triggered.connect(lambda _=False, name=name: self.setup.add_optimizer(name))
             self.actions_.take(f"add-{name}", action, "Add optimizer", "Put it into the race")
+
+        for key, action, group, tip in self.trajectory.offered:
+            self.actions_.take(key, action, group, tip)
 
     def _list_panels(self) -> None:
         """Every panel in the View menu, to close it and open it again."""

@@ -14,6 +14,8 @@ from PySide6.QtGui import QColor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
+from ngexplorer.objectives.landscapes import Landscape
+from ngexplorer.objectives.landscapes.base import Place
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
@@ -204,6 +206,23 @@ class Session(QObject):
         self.opened.emit()
         self.experiment_changed.emit()
         self.reset()
+
+    def start_at(self, place: Place) -> None:
+        """Start every run of a test function at another place: a change of the set-up like any other, and a new race of
+        it at once, which goes on where one was going on. Where there is no start, says why."""
+        data = self.experiment.data
+        if not isinstance(data, Landscape):
+            return
+        try:
+            moved = data.started_at(place, self.experiment.loss)
+        except SettingError as error:
+            self.noticed.emit(Notice(f"no run can start there: {error.reason}"))
+            return
+        running = self.state == "running"
+        self.change(msgspec.structs.replace(self.experiment, data=moved))
+        self.reset()
+        if running:
+            self.racer.begin()
 
     def _apply_live(self, before: Experiment, after: Experiment) -> None:
         if after.steps != before.steps:

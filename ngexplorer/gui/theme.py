@@ -327,7 +327,7 @@ def _style_sheet(t: Theme) -> str:
     QMainWindow::separator {{ background: transparent; width: 8px; height: 8px; }}
     QMainWindow::separator:hover {{ background: {t.hairline}; }}
     QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
-    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 12px; border: none; }}
+    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 8px; border: none; }}
     QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
     QDialog#palette {{ border: 1px solid {t.hairline}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}

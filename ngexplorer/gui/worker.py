@@ -9,6 +9,7 @@ import itertools
 import queue
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
@@ -203,10 +204,11 @@ class _Question:
 
 
 class Analyst(QThread):
-    """Answers one question at a time, the latest of each kind; an older one of that kind is abandoned.
+    """Answers the latest question of each kind; an older one of that kind is abandoned.
 
-    A question is a function of a cancel function that yields answers, coarse first. While `busy` says that runs go on,
-    it rests most of the time, wherever the work asks whether it is cancelled.
+    A question is a function of a cancel function that yields answers, coarse first. A new one has its first answer
+    before those under way have their next, which take turns: nobody's finest keeps another's coarsest waiting.
+    While `busy` says that runs go on, it rests most of the time, wherever the work asks whether it is cancelled.
     """
 
     answered = Signal(str, int, object)
@@ -217,6 +219,7 @@ class Analyst(QThread):
         super().__init__()
         self.setObjectName("analyst")
         self._busy = busy
+        self._awake_since = 0.0
         self._generations = itertools.count(1)
         self._latest: dict[str, int] = {}
         self._waiting: dict[str, _Question] = {}
@@ -252,44 +255,57 @@ class Analyst(QThread):
     def run(self) -> None:
         # Two torch threads beside the racer's would spin for the same cores.
         torch.set_num_threads(1)
+        under_way: deque[tuple[_Question, Iterator[Any]]] = deque()
         while True:
             with self._changed:
-                self._working = False
-                while not self._waiting and not self._closing:
+                self._working = bool(under_way)
+                while not self._waiting and not under_way and not self._closing:
                     self._changed.wait()
+                    self._awake_since = perf_counter()
                 if self._closing:
                     return
-                question = self._waiting.pop(next(iter(self._waiting)))
+                fresh = list(self._waiting.values())
+                self._waiting.clear()
                 self._working = True
-            self._answer(question)
+            under_way.extendleft((question, self._begun(question)) for question in reversed(fresh))
+            question, answers = under_way.popleft()
+            if self._answer(question, answers):
+                under_way.append((question, answers))
 
-    def _answer(self, question: _Question) -> None:
+    def _begun(self, question: _Question) -> Iterator[Any]:
+        """The answers to a question, whose work begins when the first of them is asked for."""
+
         def over() -> bool:
             return self._closing or not self.is_latest(question.key, question.generation)
 
-        began = perf_counter()
-
         def cancelled() -> bool:
-            nonlocal began
-            rest = (perf_counter() - began) * (1 / _SHARE - 1)
-            if rest > _LEAST_REST or not self._busy():
+            rest = (perf_counter() - self._awake_since) * (1 / _SHARE - 1)
+            if rest > _LEAST_REST:
                 self._rest(rest, over)
-                began = perf_counter()
             return over()
 
-        try:
-            for answer in question.work(cancelled):
-                if cancelled():
-                    return
-                self.answered.emit(question.key, question.generation, answer)
-        except Cancelled:
-            return
-        except Exception as error:
-            self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+        yield from question.work(cancelled)
 
     def _rest(self, seconds: float, over: Callable[[], bool]) -> None:
-        """Sleep so long, as long as runs go on and the work is still wanted."""
+        """Sleep so long, as long as runs go on, the work is still wanted, and nothing new is asked."""
         until = perf_counter() + seconds
         with self._changed:
-            while self._busy() and not over() and (left := until - perf_counter()) > 0:
+            while self._busy() and not over() and not self._waiting and (left := until - perf_counter()) > 0:
                 self._changed.wait(min(left, _LOOK))
+        self._awake_since = perf_counter()
+
+    def _answer(self, question: _Question, answers: Iterator[Any]) -> bool:
+        """Pass on one answer; returns whether there may be more."""
+        try:
+            if self._closing or not self.is_latest(question.key, question.generation):
+                return False
+            answer = next(answers)
+            if self._closing or not self.is_latest(question.key, question.generation):
+                return False
+            self.answered.emit(question.key, question.generation, answer)
+            return True
+        except (Cancelled, StopIteration):
+            return False
+        except Exception as error:
+            self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+            return False

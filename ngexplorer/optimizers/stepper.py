@@ -16,6 +16,7 @@ from ngexplorer.objectives import Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
+from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
@@ -69,7 +70,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
-            self._memory = msgspec.structs.replace(self._memory, matrix=None)
+            self._memory = self._memory.without_matrix()
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -213,11 +214,9 @@ class Stepper:
                 self._method = self._method or OwnMethod(part, self.seed)
                 return self._method
             case parts.Kronecker():
-                return metrics.Kronecker(part, point, memory, seed)
+                return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                served = memory.matrix is not None and memory.count - memory.looked_at < part.refresh
-                matrix = memory.matrix if served and memory.matrix is not None else part.at(point, seed)
-                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
+                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -267,8 +266,8 @@ class Stepper:
         elif isinstance(correction, parts.Midpoint):
             delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         self._beside += way.looks * FORWARD + way.gradients
-        found = self._bend(metric, solution, drive, way, delta) if bend is None else bend
-        return attempt(self.point, delta, found, solution, way)
+        found = self._bend(metric, solution, way, delta) if bend is None else bend
+        return attempt(self.point, delta, found, drive, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -292,17 +291,29 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _bend(
-        self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | float:
-        """δᵀBδ for the quadratic model: from the system that d solves where δ is a multiple of d; NaN without one."""
+    def _along(self, metric: metrics.Metric) -> bool:
+        """Whether δ is a multiple of a d that solves a system with B, so that no product is spent on δᵀBδ."""
+        momentum, correction = self.optimizer.momentum, self.optimizer.correction
+        plain = not isinstance(momentum, parts.HeavyBall | parts.Nesterov) and isinstance(correction, parts.Euler)
+        return plain and isinstance(metric, metrics.Solved | metrics.LimitedMemory)
+
+    def _bend(self, metric: metrics.Metric, solution: Solution, way: Way, delta: Tensor) -> Tensor | float | None:
+        """δᵀBδ for the quadratic model; NaN without one, None where it follows from the system that d solves."""
         if not metric.modelled:
             return math.nan
-        plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
-        plain = plain and isinstance(self.optimizer.correction, parts.Euler)
-        if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive).dot(delta) if plain else math.nan
-        return metric.matrix.inner(delta[:, None])[0, 0]
+        if self._along(metric):
+            return None if solution.product is None else way.learning_rate * solution.product.dot(delta)
+        return math.nan if metric.matrix is None else metric.matrix.inner(delta[:, None])[0, 0]
+
+    def _promised(self, metric: metrics.Metric, solution: Solution, memory: Memory) -> float:
+        """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
+        drive = self._drive(memory)
+        way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
+        self._beside += way.looks * FORWARD + way.gradients
+        delta = way.delta
+        bend = self._bend(metric, solution, way, delta) if way.bend is None else way.bend
+        assert bend is not None  # d solves a system with the Kronecker form, and the model is of the Fisher itself
+        return float(drive.dot(delta) + 0.5 * (bend + solution.damping * delta.dot(delta)))
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
@@ -347,11 +358,8 @@ class Stepper:
         record = trial.record(model=model, weight=weight, rejected=rejected, why=why)
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
-        if isinstance(metric, metrics.Kronecker):
+        if isinstance(metric, Kronecker | metrics.Solved):
             memory = metric.memory
-        part = self.optimizer.curvature
-        if isinstance(part, parts.Matrix) and part.refresh > 1 and metric.matrix is not memory.matrix:
-            memory = msgspec.structs.replace(memory, matrix=metric.matrix, looked_at=memory.count)
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
         if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀

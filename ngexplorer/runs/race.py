@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 import traceback
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
 import torch
+from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
-from ngexplorer.runs.probes import Probes, SpectrumProbe, evaluate, hessian_along
+from ngexplorer.runs.probes import Probes, SpectrumProbe, angles_of, evaluate, hessian_along
 from ngexplorer.runs.schedule import Never
 
 State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
@@ -43,6 +45,8 @@ class Run:
         self.steps = steps
         self.state: State = "ready"
         self.seconds = 0.0
+        self.probe_seconds = 0.0
+        """What its probes took, which is not in its own seconds; spectra count theirs themselves"""
         self.gradient_equivalents = 0.0
         self.history = History(label, optimizer.name, seed)
         self._optimizers = [(0, optimizer)]
@@ -118,7 +122,7 @@ class Run:
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
             point = stepper.result
-            step = self._probed(step, looked, stepper)
+            step = self._probed(step, looked.theta, stepper)
             if stepper.rejections:
                 self.history.rejections[len(self.history)] = tuple(stepper.rejections)
             # The step's own loss, read already, where it looked at what counts.
@@ -147,22 +151,40 @@ class Run:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
-    def _probed(self, step: Step, left: Point, stepper: Stepper) -> Step:
-        """The record with what the probes add to it, at the point that the step left. What fails is an event."""
-        delta = stepper.point.theta - left.theta
-        if not self.probes.hessian_along_step.due(self.step + 1) or not bool(delta.any()):
+    def _probed(self, step: Step, left: Tensor, stepper: Stepper) -> Step:
+        """The record with what the probes add to it, at the θ that the step left and through the cases it saw. They
+        look at a point of their own, for the optimizer may come back to its one."""
+        began, at, probes = perf_counter(), self.step + 1, self.probes
+        delta = stepper.point.theta - left
+        along, angles = probes.hessian_along_step.due(at), probes.angles.due(at)
+        if not (along or angles) or not bool(delta.any()):
             return step
+        point = stepper.point.objective.at(left)
+        damping = step.damping if step.damping > 0 else probes.angle_damping
+        if along:
+            step = self._added(
+                step, "curvature of the Hessian along", lambda: {"hessian_along_step": hessian_along(point, delta)}
+            )
+        if angles:
+            step = self._added(step, "angles of", lambda: angles_of(point, delta, damping))
+        self.probe_seconds += perf_counter() - began
+        return step
+
+    def _added(self, step: Step, what: str, look: Callable[[], dict[str, float]]) -> Step:
+        """The record with what a probe sees. What fails is an event."""
         try:
-            return msgspec.structs.replace(step, hessian_along_step=hessian_along(left, delta))
+            return msgspec.structs.replace(step, **look())
         except Exception as error:
             at = self.step + 1
-            message = f"no curvature of the Hessian along step {at}: {type(error).__name__}: {error}"
+            message = f"no {what} step {at}: {type(error).__name__}: {error}"
             self.history.events.append(Event(at, "probe", message, traceback.format_exc()))
             return step
 
     def _write(self, loss: float, step: Step | None, point: Point) -> None:
         due = self.probes.validation.due(len(self.history))
+        began = perf_counter()
         validation_loss, metric = evaluate(self.objective, point) if due else (math.nan, math.nan)
+        self.probe_seconds += perf_counter() - began
         leading = {
             "step": float(len(self.history)),
             "seconds": self.seconds,
@@ -191,13 +213,12 @@ class Run:
 class Race:
     """Runs that advance in turns: fair by steps taken, or by seconds of compute ('seconds')."""
 
-    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps", spectra: bool = True) -> None:
+    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps") -> None:
         self.runs = runs
         self.turns = turns
-        self.spectra = SpectrumProbe(runs[0].probes.spectra) if spectra and runs else None
-        if self.spectra is not None:
-            for number, run in enumerate(runs):
-                self.spectra.enter(number, run.optimizer, run.objective)
+        self.spectra = SpectrumProbe(runs[0].probes.spectra if runs else Never())
+        for number, run in enumerate(runs):
+            self.spectra.enter(number, run.optimizer, run.objective)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
@@ -226,10 +247,10 @@ class Race:
     def advance_run(self, run: Run, cancel: Cancel = never) -> None:
         """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
-        if self.spectra is not None:  # an edit may have changed its matrix, and more steps may have brought it back
-            self.spectra.enter(number, run.optimizer, run.objective)
+        # An edit may have changed its matrix, and more steps may have brought it back.
+        self.spectra.enter(number, run.optimizer, run.objective)
         run.advance(cancel, self.spectra, number)
-        if not run.live and self.spectra is not None:
+        if not run.live:
             self.spectra.retire(number)
 
     def set_steps(self, steps: int) -> None:

@@ -410,7 +410,9 @@ def main() -> None:
     parts = ("racing", "recorded", "memory", "hidden", "start")
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which parts (default: all)")
     parser.add_argument("--quick", action="store_true", help="shorter races, fewer positions, no million steps")
-    parser.add_argument("--steps", type=int, nargs="+", help="recorded steps to scrub through (default: up to a million)")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", help="recorded steps to scrub through (default: up to a million)"
+    )
     options = parser.parse_args()
     seconds, positions = (4.0, 20) if options.quick else (20.0, 60)
     torch.set_num_threads(1)

@@ -49,7 +49,7 @@ def opened(person):
 def settled(person):
     view = person.window.matrices
     for _ in range(3):
-        person.until(lambda: (view.pull(), person.session.analyst.idle)[1])
+        person.until(lambda: (view.pull(), not view.inquiry.under_way)[1])
         QCoreApplication.processEvents()
     view.pull()
 

@@ -268,7 +268,7 @@ def test_what_was_arranged_is_found_again(reopened):
     again = reopened()
     assert again.size() == size and not again.arrangement.plots.panels[2].isVisible()
     one, two = again.arrangement.plots.panels[:2]
-    assert one.y() == two.y() and one.x() < two.x(), "side by side"
+    assert abs(one.y() - two.y()) < 40 and one.x() < two.x(), "side by side, but for the tabs over the second"
     assert again.actions_["light"].isChecked()
     again.actions_["panel-spectrum"].trigger()
     assert again.spectrum.isVisible()

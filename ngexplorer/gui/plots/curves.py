@@ -36,7 +36,10 @@ _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 """Move the cross-hair."""
 _WIDE = 440
 """Pixels from which all controls have room beside each other."""
-_LINEAR = ("metric", "angle", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio")
+_LINEAR = (
+    *("metric", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio"),
+    *(name for name in NUMBERS if name.startswith("angle")),
+)
 """Columns that are usually looked at on a linear axis."""
 _SIGNED = ("predicted_change", "predicted_change_damped", "curvature_along_step", "lowest_eigenvalue")
 _HELPS = {field.encode_name: field.type.__metadata__[0].description for field in STEP_FIELDS}

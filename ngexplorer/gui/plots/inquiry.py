@@ -32,6 +32,8 @@ class Inquiry(QObject):
         self._race = 0
         self._generation = 0
         self._again_at = 0.0
+        self._last: object = None
+        """The work that was asked for last, while it is under way or waiting."""
         session.analyst.answered.connect(self._hear)
         session.race_changed.connect(self._new_race)
 
@@ -46,18 +48,31 @@ class Inquiry(QObject):
         self._asked = question
 
         def timed(cancel: Cancel) -> Iterator[Any]:
-            began = monotonic()
+            took, answers = 0.0, work(cancel)
             try:
-                yield from work(cancel)
+                while True:
+                    began = monotonic()
+                    answer = next(answers, None)
+                    took += monotonic() - began
+                    if answer is None:
+                        return
+                    yield answer
             finally:
-                self._again_at = monotonic() + max(_LEAST, _REST * (monotonic() - began))
+                self._again_at = monotonic() + max(_LEAST, _REST * took)
+                if self._last is work:
+                    self._last = None
 
-        self._again_at = monotonic() + _LEAST
+        self._again_at, self._last = monotonic() + _LEAST, work
         self._generation = session.analyst.ask(self._key, timed)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the analyst has not finished with what was asked last."""
+        return self._last is not None
 
     def forget(self) -> None:
         """Let go of what was asked: it is asked anew, and an answer on its way is dropped."""
-        self._asked, self._generation = None, 0
+        self._asked, self._generation, self._last = None, 0, None
 
     def _new_race(self) -> None:
         if self._race != self._session.generation:

@@ -36,8 +36,8 @@ from ngexplorer.analysis.dense_matrices import (
     matrices,
     parameters_of,
 )
-from ngexplorer.analysis.kinds import KINDS
 from ngexplorer.cancellation import Cancel, Watch
+from ngexplorer.curvature.kinds import KINDS
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice, caption
 from ngexplorer.gui.plots.axes import compact
@@ -45,7 +45,7 @@ from ngexplorer.gui.plots.inquiry import Inquiry
 from ngexplorer.gui.plots.lines import Line, Lines, pen
 from ngexplorer.gui.plots.picture import Entry
 from ngexplorer.gui.plots.run_choice import RunChoice
-from ngexplorer.gui.plots.view import View, more_button
+from ngexplorer.gui.plots.view import LEAST, View, more_button
 from ngexplorer.gui.session import Session
 from ngexplorer.objectives import Point
 
@@ -56,7 +56,9 @@ _PIXELS = 400
 _DECADES = 4
 """So many below the largest entry the logarithmic colours reach."""
 _WIDE, _BROAD = 440, 560
-"""Pixels from which the distances have room beside one image, and beside five."""
+"""Pixels of width from which the distances have room beside one image, and beside five."""
+_TALL = 260
+"""And of height."""
 _GAP = 0.08
 """Between two images, as a share of their side."""
 _CELL, _ROW = 36, 20
@@ -143,6 +145,7 @@ class MatricesView(View):
         body.addWidget(self.frame, 1)
         body.addWidget(self.side)
         self.column.addLayout(body, 1)
+        self.frame.setMinimumHeight(LEAST.height() - 24)  # the choices take a row more than others have
         self.frame.view.invertY(True)
         self.images = [pg.ImageItem(axisOrder="row-major") for _ in KINDS]
         self.names = [pg.TextItem(anchor=(0, 1)) for _ in KINDS]
@@ -290,6 +293,7 @@ class MatricesView(View):
     def draw(self) -> None:
         answer = self.answer
         roomy = self.width() >= (_BROAD if self.matrix == ALL else _WIDE)
+        roomy = roomy and self.height() >= _TALL
         self.side.setVisible(self.beside.isChecked() and roomy and answer is not None)
         self.tiles = [] if answer is None else self._laid_out(answer)
         self.say(self._why_empty())

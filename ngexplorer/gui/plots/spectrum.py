@@ -186,7 +186,7 @@ class SpectrumView(View):
     def _watch(self) -> None:
         """Have the race record what is looked at."""
         race = self.session.race
-        if race is not None and race.spectra is not None:
+        if race is not None:
             race.spectra.watched = frozenset(self._wanted) if self.chosen is not None else frozenset()
         self.invalidate()
 
