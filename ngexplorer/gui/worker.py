@@ -261,9 +261,10 @@ class Analyst(QThread):
                 self._working = bool(under_way)
                 while not self._waiting and not under_way and not self._closing:
                     self._changed.wait()
-                    self._awake_since = perf_counter()
                 if self._closing:
                     return
+                if not under_way:
+                    self._awake_since = perf_counter()
                 fresh = list(self._waiting.values())
                 self._waiting.clear()
                 self._working = True
