@@ -5,6 +5,7 @@ What computes is imported by the functions that need it: behind the first pictur
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -41,6 +42,12 @@ def prepare() -> QApplication:
     return application
 
 
+def keep_what_is_imported() -> None:
+    """Spare the collector of cycles the modules: going through all of torch holds up window and runs for 0.1 s, each time
+    it comes around."""
+    gc.freeze()
+
+
 def _started() -> QApplication:
     """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
     said: list[str] = []
@@ -74,6 +81,7 @@ def explore(path: Path) -> int:
     from ngexplorer.gui.session import Session
     from ngexplorer.runs import experiment as experiments
 
+    keep_what_is_imported()
     experiment = experiments.read(path)
     experiment.check()
     session = Session(experiment, theme)

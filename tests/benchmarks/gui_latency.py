@@ -417,6 +417,7 @@ def main() -> None:
     seconds, positions = (4.0, 20) if options.quick else (20.0, 60)
     torch.set_num_threads(1)
     app: QApplication = application.prepare()
+    application.keep_what_is_imported()
     themes.apply(themes.DARK, app)
     load = ", ".join(f"{load:.1f}" for load in psutil.getloadavg())
     print(
