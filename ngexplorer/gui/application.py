@@ -43,8 +43,8 @@ def prepare() -> QApplication:
 
 
 def keep_what_is_imported() -> None:
-    """Spare the collector of cycles the modules: going through all of torch holds up window and runs for 0.1 s, each time
-    it comes around."""
+    """Spare the collector of cycles the modules: going through all of torch holds up the window and the runs for
+    0.1 s, each time it comes around."""
     gc.freeze()
 
 

@@ -365,11 +365,11 @@ def hidden(seconds: float) -> None:
 _OPEN = """
 import sys, time
 from PySide6.QtCore import QEvent, QObject, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 class Ear(QObject):
     def eventFilter(self, watched, event):
-        if event.type() == QEvent.Type.Paint and watched.isWindow():
+        if event.type() == QEvent.Type.Paint and isinstance(watched, QWidget) and watched.isWindow():
             kind = type(watched).__name__
             if kind not in heard:
                 heard.append(kind)
