@@ -116,7 +116,7 @@ class Session(QObject):
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
         self.racer = Racer()
-        self.analyst = Analyst()
+        self.analyst = Analyst(busy=lambda: self.racer.state == "running")
         self.racer.race_loaded.connect(self._race_loaded)
         self.racer.load_failed.connect(self._load_failed)
         self.racer.run_ended.connect(self._run_ended)
