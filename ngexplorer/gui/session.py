@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from PySide6.QtCore import QDeadlineTimer, QObject, Qt, QTimer, Signal
+from torch import Tensor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
@@ -16,7 +17,7 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import write_csv
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import History
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError
 
 # A set-up that is being typed is loaded once it has rested so long, milliseconds.
@@ -98,6 +99,7 @@ class Session(QObject):
         self.racer.race_loaded.connect(self._race_loaded)
         self.racer.load_failed.connect(self._load_failed)
         self.racer.run_ended.connect(self._run_ended)
+        self.racer.run_forked.connect(self._run_forked)
         self.racer.state_changed.connect(self.state_changed)
         for worker in (self.racer, self.analyst):
             worker.broke.connect(self._broke)
@@ -162,6 +164,11 @@ class Session(QObject):
         self._loading = self.experiment
         self.racer.load(self.experiment)
 
+    def fork(self, shown: Shown, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        """A new run that has another's past up to a step and takes δ(λ) there. It belongs to this race, not to the
+        set-up: no file has it, and a reset ends it."""
+        self.racer.fork(shown.run, step, delta, damping, matrix)
+
     # The set-up.
 
     def change(self, experiment: Experiment) -> None:
@@ -193,7 +200,7 @@ class Session(QObject):
         if len(before.runs) != len(after.runs):
             return
         for number, shown in enumerate(self.runs):
-            if shown.contender >= len(after.runs):
+            if shown.contender >= len(after.runs) or shown.run.origin is not None:
                 continue
             old, new = (msgspec.to_builtins(e.runs[shown.contender].optimizer) for e in (before, after))
             for path, value in _edits(old, new):
@@ -214,6 +221,15 @@ class Session(QObject):
             if run.state == "failed":
                 self._run_ended(run)
 
+    def _run_forked(self, run: Run) -> None:
+        if self.race is None or run not in self.race.runs:
+            return
+        self._dress()
+        event = next(event for event in reversed(run.history.events) if event.kind == "fork")
+        self.noticed.emit(Notice(f"New run “{run.label}”, {event.message}", error=False, of_race=True))
+        if not run.live:
+            self._run_ended(run)
+
     def _load_failed(self, experiment: Experiment, error: Exception) -> None:
         """Tell why; while another set-up is loading, what was wrong with this one matters no more."""
         latest = experiment is self._loading
@@ -229,7 +245,7 @@ class Session(QObject):
         self.noticed.emit(Notice(message, detail))
 
     def _dress(self) -> None:
-        """Give every run the colour, line style and label of its place in the set-up."""
+        """Give every run the colour, line style and label of its place in the set-up, and forks their own."""
         assert self.race is not None
         assert self._loaded is not None
         names, racing_names = (
@@ -238,13 +254,23 @@ class Session(QObject):
         )
         # What the set-up says of other runs says nothing of these.
         source, names = (self.experiment, names) if names == racing_names else (self._loaded, racing_names)
-        colours = themes.colours(names, [contender.colour for contender in source.runs])
+        runs = list(self.race.runs)
+        forks = [run for run in runs if run.origin is not None]
+        names = names + [fork.optimizer.name for fork in forks]
+        colours = themes.colours(names, [contender.colour for contender in source.runs] + [None] * len(forks))
         labels = source.labels()
+        # The racer puts forks behind all others, each behind the run it parted from.
         racing = [i for i, contender in enumerate(self._loaded.runs) if contender.enabled]
+        contenders = dict(zip(runs, racing, strict=False))
         self.runs = []
-        for run, i in zip(self.race.runs, racing, strict=True):
-            run.label = run.history.label = labels[i]
-            self.runs.append(Shown(run, i, colours[i], themes.STYLES[i % len(themes.STYLES)]))
+        for run in runs:
+            if run.origin is not None:
+                contenders[run] = contenders[run.origin.run]
+                labels.append(distinct(f"{run.origin.run.label} {run.origin.suffix}", labels))
+            place = contenders[run] if run.origin is None else len(labels) - 1
+            run.label = run.history.label = labels[place]
+            style = themes.STYLES[place % len(themes.STYLES)]
+            self.runs.append(Shown(run, contenders[run], colours[place], style))
         self.race_changed.emit()
 
     def _run_ended(self, run: Run) -> None:

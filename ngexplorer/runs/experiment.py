@@ -16,7 +16,7 @@ from ngexplorer.objectives.losses import AnyLoss
 from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.probes import Probes
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError, convert
 
 Colour = Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{6}$")]
@@ -57,8 +57,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         names = [run.label or catalog.title(run.optimizer.name) for run in self.runs]
         labels: list[str] = []
         for name in names:
-            numbered = (name, *(f"{name} {i}" for i in range(2, len(names) + 1)))
-            labels.append(next(label for label in numbered if label not in labels))
+            labels.append(distinct(name, labels))
         return labels
 
     def check(self) -> None:
