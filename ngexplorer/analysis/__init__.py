@@ -20,7 +20,9 @@ from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
+from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, neighbourhood, standpoint
 from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
+from ngexplorer.analysis.own_damping import own_damping
 from ngexplorer.analysis.planes import (
     Plane,
     Surface,
@@ -54,6 +56,7 @@ __all__ = [
     "LayerNorms",
     "Matrices",
     "Misclassified",
+    "Neighbourhood",
     "Overlap",
     "Plane",
     "Profile",
@@ -61,6 +64,7 @@ __all__ = [
     "Reconstructions",
     "Shifted",
     "SpectrumMeasures",
+    "Standpoint",
     "Surface",
     "anatomy",
     "arrows",
@@ -76,11 +80,14 @@ __all__ = [
     "filtering",
     "fisher_gap",
     "gradient_noise",
+    "landing",
     "layer_norms",
     "matrices",
     "misclassified",
     "momentum_part",
+    "neighbourhood",
     "overlap",
+    "own_damping",
     "plane_through",
     "principal_plane",
     "profile",
@@ -92,6 +99,7 @@ __all__ = [
     "spanned_plane",
     "spectrum_measures",
     "square_norm",
+    "standpoint",
     "surface",
     "top_eigenspace",
 ]

@@ -74,6 +74,11 @@ class Run:
         return self._stepper.optimizer if self._stepper else self._optimizer
 
     @property
+    def damping(self) -> float:
+        """What its rule damps the next step with: λ, a trust region's Δ or a cube's M; NaN before it has begun."""
+        return self._stepper.damping if self._stepper else math.nan
+
+    @property
     def step(self) -> int:
         """Steps taken."""
         return max(0, len(self.history) - 1)
