@@ -20,7 +20,7 @@ from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
-from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, neighbourhood, standpoint
+from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, look_around, standpoint
 from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
 from ngexplorer.analysis.own_damping import own_damping
 from ngexplorer.analysis.planes import (
@@ -82,10 +82,10 @@ __all__ = [
     "gradient_noise",
     "landing",
     "layer_norms",
+    "look_around",
     "matrices",
     "misclassified",
     "momentum_part",
-    "neighbourhood",
     "overlap",
     "own_damping",
     "plane_through",

@@ -42,7 +42,8 @@ _PARALLEL = 0.01
 """Sine of the angle below which two directions do not span a plane that is worth looking at."""
 _LONG = 4.0
 """Beside what the path shows, steps longer than so many times its own are not what the window is for."""
-_MARGIN = 0.12
+_MARGIN, _BEYOND = 0.1, 0.15
+"""Room around what is to be seen, and how far the surface reaches beyond, as shares of the extent."""
 _PACE = 3e9
 """Floating-point operations a second, about, of small matrices on one core."""
 
@@ -112,6 +113,7 @@ class Neighbourhood:
     spanned: str
     """What the plane was made of, in words"""
     window: Window
+    """What to look at; the surface reaches a little beyond"""
     path: DampingPath
     seen: Array
     """The path's eigenvectors seen from the plane's axes, (m, 2)"""
@@ -172,9 +174,22 @@ class Neighbourhood:
     def promise(self, damping: float) -> float:
         """M(δ(λ)) − M(0) of the model that the run's ρ is of."""
         solution, at = self.path.solution, np.array([damping])
+        return float((solution.damped_promises(at) if self._damped else solution.promises(at))[0])
+
+    @property
+    def promised(self) -> Array:
+        """The same at the path's λ, (L,)."""
+        return self.path.promised_damped if self._damped else self.path.promised
+
+    @property
+    def ratios(self) -> Array:
+        """ρ there, (L,)."""
+        return self.path.damped_ratios if self._damped else self.path.ratios
+
+    @property
+    def _damped(self) -> bool:
         rule = self.stand.optimizer.damping
-        damped = isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped"
-        return float((solution.damped_promises(at) if damped else solution.promises(at))[0])
+        return isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped"
 
     def length(self, damping: float) -> float:
         """‖δ(λ)‖, or ‖δ(λ)‖_B where the run's rule does not damp."""
@@ -192,7 +207,7 @@ def _in_own_norm(optimizer: Optimizer) -> bool:
     return optimizer.second_order and isinstance(optimizer.damping, parts.Undamped)
 
 
-def neighbourhood(stand: Standpoint, point: Point, of: str, aspect: float) -> Iterator[Neighbourhood]:
+def look_around(stand: Standpoint, point: Point, of: str, aspect: float) -> Iterator[Neighbourhood]:
     """All that is seen from a standpoint, coarse first; `point` is its θ, looked at, and watches the work.
 
     of: the matrix of the damping path by its name among `KINDS`; empty: the run's own, of a method without one the
@@ -216,7 +231,7 @@ def neighbourhood(stand: Standpoint, point: Point, of: str, aspect: float) -> It
         yield here
     assert here is not None
     sizes = (17, 33) if operations(stand.objective) * 65**2 > 2 * _PACE else (17, 33, 65)
-    coarse = surface(stand.objective, plane, window, watch.cancel, sizes)
+    coarse = surface(stand.objective, plane, _wider(window), watch.cancel, sizes)
     here = replace(here, surface=next(coarse), done=0.4)
     yield here
     for name, one in found.found.items():
@@ -308,3 +323,9 @@ def _window(stand: Standpoint, plane: Plane, path: DampingPath, own: float, aspe
     if stand.taken is not None and float(np.linalg.norm(stand.taken)) <= _LONG * radius:
         points.append(centre + (plane.axes @ stand.taken)[None])
     return window_around(np.concatenate(points), aspect, _MARGIN, 1e-12)
+
+
+def _wider(window: Window) -> Window:
+    left, right, low, high = window
+    across, up = _BEYOND * (right - left), _BEYOND * (high - low)
+    return (left - across, right + across, low - up, high + up)

@@ -43,6 +43,7 @@ from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
@@ -97,7 +98,13 @@ class MainWindow(QMainWindow):
         self.timeline = Timeline(session)
         self.table = RunsTable(session)
         self.notices = Notices(session)
-        self.views: list[View] = [self.trajectory, self.curves, self.spectrum, SpectrumTimeView(session)]
+        self.views: list[View] = [
+            self.trajectory,
+            self.curves,
+            self.spectrum,
+            SpectrumTimeView(session),
+            LocalModelView(session),
+        ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
         self.undo = Undo(session)

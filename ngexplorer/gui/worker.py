@@ -182,7 +182,11 @@ class Racer(QThread):
     def _fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
         if self.race is None or run not in self.race.runs:  # another race has been loaded since it was asked
             return
-        fork = self.race.fork(run, step, delta, damping, matrix)
+        try:
+            fork = self.race.fork(run, step, delta, damping, matrix)
+        except ValueError as error:  # the parameters there have been thinned out since
+            self.broke.emit(str(error), traceback.format_exc())
+            return
         self.run_forked.emit(fork)
         if self.state != "running":
             self._set_state("paused" if self.race.live else "finished")
