@@ -102,7 +102,7 @@ def standpoint(run: Run, step: int) -> Standpoint:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Neighbourhood:
     """The plane and what is seen on it; what is None or missing is still to come, `done` the share that is there."""
 
@@ -249,11 +249,11 @@ def look_around(stand: Standpoint, point: Point, of: str, aspect: float) -> Iter
     yield replace(here, done=1.0)
 
 
-def landing(here: Neighbourhood, damping: float, cancel: Cancel) -> Iterator[tuple[float, float]]:
-    """λ and h(θ + δ(λ)): what comes of the step with that damping."""
+def landing(here: Neighbourhood, damping: float, cancel: Cancel) -> Iterator[float]:
+    """h(θ + δ(λ)): what comes of the step with that damping."""
     theta = torch.as_tensor(here.stand.theta)
     moved = (theta + here.step(damping).to(theta))[None].to(here.stand.objective.initial_parameters)
-    yield damping, float(losses(here.stand.objective, lambda some: moved[some], 1, cancel)[0])
+    yield float(losses(here.stand.objective, lambda some: moved[some], 1, cancel)[0])
 
 
 def seconds(objective: Objective) -> float:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ngexplorer.analysis.neighbourhood import Neighbourhood
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.axes import Frame, compact
+from ngexplorer.gui.plots.axes import Frame
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 
 _LOWEST, _HIGHEST = -0.6, 1.6
@@ -20,7 +20,7 @@ _LEVELS = (0.25, 0.75)
 """ρ below the first asks for more damping, above the second for less (Martens 2020, §10)."""
 _BELOW = 1.5
 """A promise is followed so many times as far down as the loss goes."""
-_SHORT = 200
+_SHORT = 150
 """Pixels of height below which there is no room for ρ too."""
 _RATIO = 90
 """Pixels: the most that the axis of ρ takes."""
@@ -30,24 +30,22 @@ class AlongPath(QWidget):
     """Two strips over one axis of log λ, with the run's λ, and the chosen one, which a click or a drag moves."""
 
     moved = Signal(float)
-    """log₁₀ of the chosen λ above its floor."""
+    """The λ that was chosen."""
 
     def __init__(self, theme: themes.Theme) -> None:
         super().__init__()
-        self.caption = QLabel()
-        self.caption.setObjectName("muted")
-        self.caption.setFont(themes.font(11))
         self.upper, self.lower = Frame(theme), Frame(theme)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.caption)
         column.addWidget(self.upper, 3)
         column.addWidget(self.lower, 2)
         self.curves, self.ratios = Lines(), Lines()
         self.marks: list[pg.InfiniteLine] = []
+        """The chosen λ."""
+        self._floor = 0.0
         for frame, lines in ((self.upper, self.curves), (self.lower, self.ratios)):
-            frame.setMinimumSize(120, 40)
+            frame.setMinimumSize(120, 48)
             frame.addItem(lines, ignoreBounds=True)
             frame.view.setMouseEnabled(x=False, y=False)
             mark = pg.InfiniteLine(angle=90, movable=True)
@@ -85,12 +83,11 @@ class AlongPath(QWidget):
     def clear(self) -> None:
         self.curves.show_lines([])
         self.ratios.show_lines([])
-        self.caption.setText("")
 
-    def draw(self, here: Neighbourhood, damping: float, colour: Any, theme: themes.Theme) -> None:
-        """Draw the path's numbers, the run's λ in its colour and the chosen one."""
+    def draw(self, here: Neighbourhood, colour: Any, theme: themes.Theme) -> None:
+        """Draw the path's numbers, and the run's λ in its colour."""
         path = here.path
-        floor = path.solution.floor
+        floor = self._floor = path.solution.floor
         x = np.log10(path.dampings - floor)
         promised = path.loss + here.promised
         real = themes.line_colour(theme.text, theme)
@@ -113,9 +110,6 @@ class AlongPath(QWidget):
         self.ratios.show_lines(grades)
         self.upper.fill(float(x[0]), float(x[-1]), low, high, square=False)
         self.lower.fill(float(x[0]), float(x[-1]), _LOWEST, _HIGHEST, square=False)
-        axis = f"λ above {compact(floor)}" if floor > 1e-9 * path.solution.scale else "λ"
-        self.caption.setText(f"h(θ + δ(λ)) — and promised ‑ ‑ against {axis}" + "; ρ below" * (len(self.frames) > 1))
-        self.mark(here, damping, theme)
 
     def mark(self, here: Neighbourhood, damping: float, theme: themes.Theme) -> None:
         """Move the line of the chosen λ."""
@@ -126,11 +120,14 @@ class AlongPath(QWidget):
             mark.setValue(at)
 
     def _dragged(self, mark: pg.InfiniteLine) -> None:
-        self.moved.emit(float(mark.value()))
+        self._choose(float(mark.value()))
 
     def _clicked(self, frame: Frame, event: Any) -> None:
         if event.button() == Qt.MouseButton.LeftButton and frame.view.sceneBoundingRect().contains(event.scenePos()):
-            self.moved.emit(float(frame.view.mapSceneToView(event.scenePos()).x()))
+            self._choose(float(frame.view.mapSceneToView(event.scenePos()).x()))
+
+    def _choose(self, exponent: float) -> None:
+        self.moved.emit(self._floor + 10.0**exponent)
 
 
 def _reach(losses: Array, promised: Array, loss: float) -> tuple[float, float]:

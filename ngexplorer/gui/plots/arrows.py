@@ -21,6 +21,8 @@ _ROOM = 26.0
 """Pixels that a shortened arrow keeps from the edge of the plot, for its name."""
 _SAME = 3.0
 """Pixels within which two tips are one, and share a name."""
+_EQUAL = 1e-6
+"""Of their length, within which two arrows are equal and not just near each other."""
 _LEAST = 2.0
 """Pixels below which an arrow is a dot."""
 
@@ -111,7 +113,8 @@ class ArrowItem(pg.GraphicsObject):
         taken.append(QRectF(start.x() - 5, start.y() - 5, 10, 10))
         labels = []
         for group in groups:
-            text = " = ".join(_named(self.arrows[i].name, found[i][1]) for i in group)
+            same = all(_equal(self.arrows[group[0]], self.arrows[i]) for i in group)
+            text = (" = " if same else " ≈ ").join(_named(self.arrows[i].name, found[i][1]) for i in group)
             width = QFontMetricsF(self._font).horizontalAdvance(text) + 2 * _EDGE
             box = _free(area, start, found[group[0]][0], width, taken)
             taken.append(box)
@@ -123,6 +126,10 @@ class ArrowItem(pg.GraphicsObject):
 
 def _named(name: str, share: float) -> str:
     return name if share >= 1 else f"{name} × {share:.2g}"
+
+
+def _equal(one: Arrow, other: Arrow) -> bool:
+    return math.hypot(one.x - other.x, one.y - other.y) <= _EQUAL * math.hypot(one.x, one.y)
 
 
 def _distance(one: QPointF, other: QPointF) -> float:

@@ -3,6 +3,8 @@ where there is no such thing."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QToolButton, QWidget
@@ -22,6 +24,7 @@ class Chips(QWidget):
         self._flow = FlowLayout(self, spacing=0)
         self._tips: dict[str, str] = {}
         self._why: dict[str, str] = {}
+        self._dressed: Any = None
         self.chips: dict[str, QToolButton] = {}
         for caption, chips in groups.items():
             label = QLabel(caption)
@@ -67,15 +70,19 @@ class Chips(QWidget):
             tip = self._tips[name]
             chip.setToolTip(f"{tip}: {why[name]}" if name in why else tip)
 
-    def dress(self, colours: dict[str, QColor], muted: QColor) -> None:
+    def dress(self, colours: dict[str, QColor], theme: themes.Theme) -> None:
         """Show the colours, as a ring where a part is off."""
+        now = (theme.name, [self.is_on(name) for name in self.chips], list(self._why))
+        if now == self._dressed:
+            return
+        self._dressed = now
         for name, chip in self.chips.items():
             on = self.is_on(name)
-            chip.setIcon(themes.dot(muted if name in self._why else colours[name], 10, filled=on))
+            chip.setIcon(themes.dot(QColor(theme.muted) if name in self._why else colours[name], 10, filled=on))
             chip.setFixedWidth(chip.fontMetrics().horizontalAdvance(chip.text()) + 24)
 
-    def resizeEvent(self, event: object) -> None:
-        super().resizeEvent(event)  # type: ignore[arg-type]
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
         self._arrange()
 
     def changeEvent(self, event: QEvent) -> None:

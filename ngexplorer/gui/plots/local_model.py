@@ -3,85 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import contourpy
 import numpy as np
-import torch
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSlider
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout
 
-from ngexplorer.analysis import neighbourhood as around
 from ngexplorer.analysis.kinds import KINDS
-from ngexplorer.analysis.local_model import Quadratic
 from ngexplorer.analysis.neighbourhood import Neighbourhood
-from ngexplorer.cancellation import Cancel, Watch
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.along_path import AlongPath
-from ngexplorer.gui.plots.arrows import Arrow, ArrowItem
 from ngexplorer.gui.plots.axes import Frame, compact
 from ngexplorer.gui.plots.chips import Chips
-from ngexplorer.gui.plots.handle import Handle
-from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
+from ngexplorer.gui.plots.local_plane import MODELS, STEPS, LocalPlane, colours
+from ngexplorer.gui.plots.looking_around import LookingAround
 from ngexplorer.gui.plots.picture import Entry
-from ngexplorer.gui.plots.spectrum import COLOURS
-from ngexplorer.gui.plots.trajectory import Contours, contour_levels
 from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
-from ngexplorer.objectives import Objective, Point
 
 _PLACES = 1000
 """Places of the slider."""
-_GRID = 49
-"""Points of a model along each axis, for its contours."""
-_PATH = 160
-"""Points of the path's line."""
 _WIDE = 1.5
-"""Width over height of the panel from which the strips stand beside the plane, not below it."""
-_PATIENCE = 8.0
-"""Seconds that all of it may take without being asked for by a button."""
-_QUESTION, _LANDING = "local model", "local landing"
-
-_MODELS = {
-    "hessian": ("H", "the model with the Hessian"),
-    "gauss-newton": ("G", "the model with the Gauss-Newton matrix"),
-    "fisher": ("F", "the model with the Fisher matrix"),
-    "empirical-fisher": ("F̄", "the model with the empirical Fisher matrix"),
-    "kfac": ("K-FAC", "the model with the K-FAC matrix, labels in exact expectation"),
+"""Width over height of the panel from which the path's numbers stand beside the plane, not below it."""
+_BELOW = QPoint(0, 20)
+"""From the middle of the plane to the button there."""
+_NOTHING = 1e-9
+"""Of the largest |eigenvalue|: what is so little below zero is rounding."""
+_OFF = 0.005
+"""The share of a step off the plane that is worth telling."""
+_AT_FIRST = {
+    "model hessian",
+    "model gauss-newton",
+    *(f"step {name}" for name in STEPS if name != "natural-gradient-empirical"),
 }
-_STEPS = {
-    "gradient-descent": ("−∇h", "minus the gradient"),
-    "newton": ("Newton", "the step with the Hessian and the run's λ"),
-    "gauss-newton": ("GGN", "the step with the Gauss-Newton matrix and the run's λ"),
-    "natural-gradient": ("Natural", "the natural gradient's step, with the run's λ"),
-    "natural-gradient-empirical": ("Empirical", "the step with the empirical Fisher matrix and the run's λ"),
-    "kfac": ("K-FAC", "the step with the K-FAC matrix and its factored damping, the run's λ"),
-    "momentum": ("Momentum", "what momentum adds to the run's step"),
-    "taken": ("Its step", "the step that the run took from here"),
-}
-_STEP_COLOURS = {
-    "gradient-descent": themes.GREY,
-    "newton": COLOURS["hessian"],
-    "gauss-newton": COLOURS["gauss-newton"],
-    "natural-gradient": COLOURS["fisher"],
-    "natural-gradient-empirical": COLOURS["empirical-fisher"],
-    "kfac": COLOURS["kfac"],
-    "momentum": themes.BLUE,
-}
-_TITLES = {"": "Path of its own matrix"} | {name: f"Path of {text}" for name, (text, _) in _MODELS.items()}
-
-
-@dataclass
-class _Looked:
-    """The point that was looked at last, with all that was computed there; the analyst's alone."""
-
-    where: Any = None
-    point: Point | None = None
+"""Chips that are on at first: more would cover each other."""
+_PATHS = {"": "Path of its own matrix"} | {name: f"Path of {text}" for name, (text, _) in MODELS.items()}
 
 
 class LocalModelView(View):
@@ -94,66 +52,60 @@ class LocalModelView(View):
         super().__init__(session, "Local model")
         self.run = Choice([(None, "No run yet")])
         self.run.setAccessibleName("Run whose local model is shown")
-        self.run.picked.connect(lambda _: self._turn())
-        self.matrix = Choice([(name, title) for name, title in _TITLES.items()])
+        self.matrix = Choice(list(_PATHS.items()))
         self.matrix.setAccessibleName("Matrix of the damping path")
-        self.matrix.picked.connect(lambda _: self._turn())
-        self.of = ""
         button, menu = more_button(session, "Pictures of the local model")
         self.add_pictures(menu)
+        for choice in (self.run, self.matrix):
+            choice.picked.connect(lambda _: self._turn())
         for widget in (self.run, self.matrix, button):
             self.head.addWidget(widget)
         self.chips = Chips(
             {
-                "Models": {f"model {name}": words for name, words in _MODELS.items()},
-                "Steps": {f"step {name}": words for name, words in _STEPS.items()},
+                "Models": {f"model {name}": words for name, words in MODELS.items()},
+                "Steps": {f"step {name}": words for name, words in STEPS.items()},
             }
         )
-        for name in ("model hessian", "step empirical"):
-            if name in self.chips.chips:
-                self.chips.chips[name].setChecked(True)
-        for name in _STEPS:
-            self.chips.chips[f"step {name}"].setChecked(name != "natural-gradient-empirical")
+        for name, chip in self.chips.chips.items():
+            chip.setChecked(name in _AT_FIRST)
         self.chips.changed.connect(self.invalidate)
         self.column.insertWidget(1, self.chips)
-
-        self.contours, self.lines, self.arrows, self.point = Contours(), Lines(), ArrowItem(session.theme), Handle()
-        for item in (self.contours, self.lines, self.arrows, self.point):
-            self.frame.addItem(item, ignoreBounds=True)
-        self.point.dragged.connect(self._dragged)
-        self.frame.setAccessibleName("Plane around the current parameters")
-        self.along = AlongPath(session.theme)
-        self.along.moved.connect(self._moved_along)
-        self.body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self.body.setSpacing(themes.GRID)
-        self.column.removeWidget(self.frame)
-        self.body.addWidget(self.frame, 3)
-        self.body.addWidget(self.along, 2)
-        self.column.addLayout(self.body, 1)
-        self.column.addLayout(self._controls())
-        self.look = QPushButton("Look here", self.frame)
+        self._lay_out()
+        self.look = QPushButton("Look around", self.frame)
         self.look.setObjectName("small")
-        self.look.clicked.connect(self._permit)
         self.look.hide()
 
-        self.found: Neighbourhood | None = None
         self.damping = math.nan
         """The λ chosen on the path"""
-        self.loss: float | None = None
-        """What comes of the step with it, once that is known"""
-        self._where: Any = None
-        """Generation, run and step that `found` is of"""
-        self._asked: Any = None
-        self._permitted: Any = None
-        self._costly = 0.0
-        self._generation = self._landing = 0
-        self._reason = ""
-        self._share = 0.0
-        self._looked = _Looked()
+        self._follows = True
+        """Whether that is the run's own, as far as it is known yet"""
+        self._generation = 0
         self._along_drawn: Any = None
-        session.analyst.answered.connect(self._answered)
+        self.looking = LookingAround(session)
+        self.looking.changed.connect(self.invalidate)
+        self.looking.arrived.connect(self._arrived)
+        self.look.clicked.connect(self.looking.permit)
         session.race_changed.connect(self._fill)
-        session.shown_changed.connect(self.invalidate)
+
+    def _lay_out(self) -> None:
+        """The plane, and beside it the path's numbers with the slider below them."""
+        self.column.removeWidget(self.frame)
+        self.plane = LocalPlane(self.frame, self.session.theme)
+        self.plane.moved.connect(self.set_damping)
+        self.along = AlongPath(self.session.theme)
+        self.along.moved.connect(self.set_damping)
+        self.numbers = Elided()
+        self.numbers.setFont(themes.font(12))
+        path = QVBoxLayout()
+        path.setSpacing(4)
+        path.addWidget(self.numbers)
+        path.addWidget(self.along, 1)
+        path.addLayout(self._controls())
+        self.body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self.body.setSpacing(themes.GRID)
+        self.body.addWidget(self.frame, 3)
+        self.body.addLayout(path, 2)
+        self.column.addLayout(self.body, 1)
 
     def _controls(self) -> QHBoxLayout:
         self.value = QLabel("λ")
@@ -162,29 +114,26 @@ class LocalModelView(View):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _PLACES)
         self.slider.setPageStep(_PLACES // 10)
-        self.slider.setMinimumWidth(120)
-        self.slider.setAccessibleName("Damping λ, from Newton's step to gradient descent's direction")
+        self.slider.setMinimumWidth(72)
+        self.slider.setAccessibleName("Damping λ, from Newton's step to a short one down the gradient")
         self.slider.setToolTip(
-            "λ of the point on the damping path, on a logarithmic scale: from Newton's step, on the "
-            "left, to a short one down the gradient"
+            "λ of the point on the damping path, on a logarithmic scale: from Newton's step, on the left, to a short "
+            "one down the gradient"
         )
         self.slider.valueChanged.connect(self._slid)
-        self.numbers = Elided()
-        self.numbers.setFont(themes.font(12))
-        self.back = QPushButton("Run's λ")
+        self.back = QPushButton("Own λ")
         self.back.setToolTip("Back to the λ that the run's own damping rule has here")
-        self.back.clicked.connect(self._to_own)
+        self.back.clicked.connect(self.follow)
         self.take = QPushButton("Take this step instead")
         self.take.setToolTip(
-            "A new run with this one's past, which takes δ(λ) here and goes on with that λ. It is part "
-            "of this race, not of the file; Reset ends it"
+            "A new run with this one's past, which takes δ(λ) here and goes on with that λ. It is part of this race, "
+            "not of the file; Reset ends it"
         )
         self.take.clicked.connect(self.fork)
         row = QHBoxLayout()
         row.setSpacing(themes.GRID)
         row.addWidget(self.value)
-        row.addWidget(self.slider, 2)
-        row.addWidget(self.numbers, 3)
+        row.addWidget(self.slider, 1)
         for button in (self.back, self.take):
             button.setObjectName("small")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -194,11 +143,26 @@ class LocalModelView(View):
     # What is looked at.
 
     @property
+    def found(self) -> Neighbourhood | None:
+        """What is known of the place that is shown."""
+        return self.looking.found
+
+    @property
     def chosen(self) -> Shown | None:
         """The run that is looked from."""
         runs = self.session.runs
         place = self.run.currentIndex()
         return runs[place] if 0 <= place < len(runs) else None
+
+    @property
+    def of(self) -> str:
+        """The matrix of the damping path by its name; empty: the run's own."""
+        return list(_PATHS)[max(0, self.matrix.currentIndex())]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the picture is of all there is."""
+        return self.looking.settled
 
     @property
     def frames(self) -> list[Frame]:
@@ -207,192 +171,99 @@ class LocalModelView(View):
     def choose(self, number: int, of: str = "") -> None:
         """Look from one run, along the path of a matrix (empty: its own)."""
         self.run.setCurrentIndex(number)
-        self.matrix.setCurrentIndex(list(_TITLES).index(of))
+        self.matrix.setCurrentIndex(list(_PATHS).index(of))
         self._turn()
 
     def _turn(self) -> None:
-        self.of = list(_TITLES)[max(0, self.matrix.currentIndex())]
         self.frame.release()
         self.invalidate()
 
     def _fill(self) -> None:
-        """Name the runs there are; of a new race, look from its first one that has a matrix."""
+        """Name the runs there are; of a new race, look from the first one that has a matrix."""
         session = self.session
         labels = [shown.label for shown in session.runs]
-        new = self._where is not None and self._where[0] != session.generation
-        if [self.run.itemText(i) for i in range(self.run.count())] != labels:
-            place, known = self.run.currentIndex(), self.run.count()
+        new = self._generation != session.generation
+        if new or [self.run.itemText(i) for i in range(self.run.count())] != labels:
+            place = self.run.currentIndex()
             self.run.clear()
             self.run.addItems(labels)
             second = [i for i, shown in enumerate(session.runs) if shown.run.optimizer.second_order]
-            self.run.setCurrentIndex(place if not new and 0 < known <= len(labels) and self._asked else [*second, 0][0])
+            self.run.setCurrentIndex([*second, 0][0] if new else place)
+        if new:
+            self._generation = session.generation
+            self.looking.forget()
+            self.damping, self._follows = math.nan, True
             self.frame.release()
-        if new or (self._asked is not None and self._asked[0][0] != session.generation):
-            self._forget()
-
-    def _forget(self) -> None:
-        self.found = self._where = self._asked = self._permitted = self.loss = None
-        self._generation = self._landing = 0  # an answer on its way is about the race before
-        self._looked = _Looked()
-        self._reason = ""
-        self.damping = math.nan
-        self.frame.release()
-
-    # Asking.
 
     def fingerprint(self) -> Any:
-        self._ask()
-        shown, session = self.chosen, self.session
-        at = (session.step_of(shown), shown.colour) if shown is not None else None
-        return (id(self.found), self.damping, self.loss, at, session.state, self._reason, round(self._share, 2))
-
-    @property
-    def settled(self) -> bool:
-        """Whether the picture is of all there is."""
-        whole = self.found is not None and self.found.done == 1 and self.loss is not None
-        return (whole or bool(self._reason)) and self.session.analyst.idle
-
-    def _ask(self) -> None:
-        """Have the analyst look from where the run stands; only while the race rests, which it would slow down."""
-        session, shown = self.session, self.chosen
-        if shown is None or session.state in ("running", "loading") or not self.seen or not len(shown.history):
-            return
-        run, number = shown.run, session.runs.index(shown)
-        _, at = run.history.parameters(session.step_of(shown))
-        where = (session.generation, number, at)
-        question = (where, self.of, self._aspect(), run.optimizer, len(run.history) > at + 1)
-        if question == self._asked:
-            return
-        cost = around.seconds(run.objective)
-        if cost > _PATIENCE and self._permitted != (where, self.of):
-            self._costly, self._reason = cost, "costly"
-            self._where, self.found, self.loss = where, None, None
-            return
-        fresh = self._asked is None or (where, self.of) != self._asked[:2]
-        self._asked, self._reason, self._share = question, "", 0.0
-        if fresh:
-            self.damping = math.nan
-        self._where, self._waiting = where, fresh
-        looked, of, aspect = self._looked, self.of, question[2]
-
-        def answers(cancel: Cancel) -> Iterator[Any]:
-            watch = Watch(cancel, self._progress)
-            stand = around.standpoint(run, at)
-            if looked.where != where or looked.point is None:
-                looked.where, looked.point = where, _point(run.objective, stand.theta)
-            looked.point.watch = watch
-            try:
-                yield from around.look_around(stand, looked.point, of, aspect)
-            except (ValueError, ArithmeticError, torch.linalg.LinAlgError) as error:
-                yield str(error)
-
-        self._generation = session.analyst.ask(_QUESTION, answers)
-
-    def _progress(self, share: float) -> None:
-        self._share = share
+        shown, session, looking = self.chosen, self.session, self.looking
+        if shown is None:
+            return None
+        if self.seen:
+            looking.ask(shown, self.of, self._aspect())
+        state = (session.step_of(shown), shown.colour, session.state)
+        return (
+            looking.found,
+            looking.loss,
+            looking.reason,
+            looking.costly,
+            round(looking.share, 2),
+            self.damping,
+            state,
+        )
 
     def _aspect(self) -> float:
+        """Width over height of the plane's picture, to a twentieth."""
         box = self.frame.view.boundingRect()
-        return round(min(max(box.width() / max(box.height(), 1.0), 0.25), 6.0) / 0.05) * 0.05
-
-    def _permit(self) -> None:
-        if self._where is not None:
-            self._permitted = (self._where, self.of)
-            self._reason = ""
-            self.invalidate()
-
-    def _answered(self, key: str, generation: int, answer: Any) -> None:
-        if key == _LANDING and generation == self._landing:
-            damping, loss = answer
-            if damping == self.damping:
-                self.loss = loss
-                self.invalidate()
-        elif key == _QUESTION and generation == self._generation:
-            if isinstance(answer, str):
-                self.found, self._reason = None, answer
-            else:
-                self.found = answer
-                if math.isnan(self.damping) or self._following:
-                    self._to_own()
-                else:
-                    self._place()
-            self.invalidate()
+        return round(20 * min(max(box.width() / max(box.height(), 1.0), 0.25), 6.0)) / 20
 
     # λ.
 
-    @property
-    def _following(self) -> bool:
-        """Whether λ is still the run's, as far as that was known."""
-        return self._follows
-
-    _follows = True
+    def _arrived(self) -> None:
+        if self.looking.moved:
+            self.looking.moved, self._follows = False, True  # from another place λ is the run's own again
+        if self._follows:
+            self.follow()
+        else:
+            self.set_damping(self.damping)
 
     def set_damping(self, damping: float) -> None:
         """Move along the path to a λ, or to its nearest end."""
-        if self.found is None:
-            return
-        here = self.found
-        first, last = float(here.path.dampings[0]), float(here.path.dampings[-1])
-        self._follows = False
-        self.damping = damping if here.path.solution.floor < damping <= last else min(max(damping, first), last)
-        self._place()
-
-    def _to_own(self) -> None:
-        """The run's own λ, where it has one on the path; else the one with the lowest loss."""
         here = self.found
         if here is None:
             return
-        best = float(here.path.dampings[here.path.best])
-        self.set_damping(best if math.isnan(here.own) else here.own)
-        self._follows = True
-
-    def _place(self) -> None:
-        """Put the slider to λ, and ask what comes of it."""
-        here = self.found
-        assert here is not None
+        first, last = float(here.path.dampings[0]), float(here.path.dampings[-1])
+        self.damping = damping if here.path.solution.floor < damping <= last else min(max(damping, first), last)
+        self._follows = False
         blocked = self.slider.blockSignals(True)
         self.slider.setValue(round(_PLACES * here.share_of(self.damping)))
         self.slider.blockSignals(blocked)
-        self.loss = None
-        damping = self.damping
-        if self.session.state not in ("running", "loading"):
-            self._landing = self.session.analyst.ask(_LANDING, lambda cancel: around.landing(here, damping, cancel))
+        self.looking.ask_landing(here, self.damping)
         self.invalidate()
+
+    def follow(self) -> None:
+        """The run's own λ, where it has one; else the one with the lowest loss."""
+        here = self.found
+        if here is not None:
+            self.set_damping(float(here.path.dampings[here.path.best]) if math.isnan(here.own) else here.own)
+            self._follows = True
 
     def _slid(self, place: int) -> None:
         if self.found is not None:
             self.set_damping(self.found.damping_at(place / _PLACES))
 
-    def _moved_along(self, exponent: float) -> None:
-        if self.found is not None:
-            self.set_damping(self.found.path.solution.floor + 10.0**exponent)
-
-    def _dragged(self, to: QPointF) -> None:
-        """Go to the λ whose place on the plane is nearest to the pointer's."""
-        if self.found is not None:
-            shares = np.linspace(0, 1, _PLACES + 1)
-            places = self.found.places(np.array([self.found.damping_at(share) for share in shares]))
-            nearest = int(np.argmin(np.square(places - (to.x(), to.y())).sum(1)))
-            self.set_damping(self.found.damping_at(shares[nearest]))
-
     def fork(self) -> None:
         """Take δ(λ) here, in a new run."""
         here, shown = self.found, self.chosen
-        if here is not None and shown is not None and here.path.solution.floor < self.damping:
+        if here is not None and shown is not None:
             self.session.fork(shown, here.stand.step, here.step(self.damping), self.damping, f"the {here.kind}")
 
     # Drawing.
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
-        self._arrange()
-
-    def _arrange(self) -> None:
         beside = self.width() > _WIDE * self.height()
         self.body.setDirection(QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom)
-        self.empty.setGeometry(self.frame.rect())
-        size = self.look.sizeHint()
-        self.look.move(self.frame.width() // 2 - size.width() // 2, self.frame.height() // 2 + 20)
 
     def _restyle(self) -> None:
         super()._restyle()
@@ -400,216 +271,135 @@ class LocalModelView(View):
 
     def draw(self) -> None:
         here, theme = self.found, self.session.theme
-        self._dress_chips()
-        present = here is not None
+        self._dress_chips(here)
         for widget in (self.slider, self.back, self.take):
-            widget.setEnabled(present)
-        self.look.setVisible(self._reason == "costly")
-        self.along.show_axes(present)
-        self.point.setVisible(present)
+            widget.setEnabled(here is not None)
+        self.along.show_axes(here is not None)
         if here is None:
-            for lines in (self.lines,):
-                lines.show_lines([])
-            self.contours.clear()
-            self.arrows.show_arrows((0.0, 0.0), [], theme)
+            self.plane.clear()
             self.along.clear()
             self._along_drawn = None
             self._say_why()
             return
         self.say("")
-        self._draw_plane(here)
-        drawn = (id(here), theme.name, self.along.size())
-        colour = self._colour
+        self.look.hide()
+        self.plane.draw(here, self.damping, self.chips, theme)
+        shown = self.chosen
+        colour = themes.line_colour(shown.colour if shown is not None else theme.text, theme)
+        drawn = (here, theme.name, colour.name(), self.along.size())
         if drawn != self._along_drawn:
             self._along_drawn = drawn
-            self.along.draw(here, self.damping, colour, theme)
-        else:
-            self.along.mark(here, self.damping, theme)
+            self.along.draw(here, colour, theme)
+        self.along.mark(here, self.damping, theme)
         self._write(here)
 
-    @property
-    def _colour(self) -> QColor:
-        shown = self.chosen
-        return themes.line_colour(shown.colour if shown is not None else self.session.theme.text, self.session.theme)
-
     def _say_why(self) -> None:
-        state = self.session.state
-        self.subtitle.setText("")
+        """Why there is nothing to see."""
+        looking, state = self.looking, self.session.state
+        for label in (self.subtitle, self.numbers):
+            label.setText("")
         self.value.setText("λ")
-        self.numbers.setText("")
-        if self._reason == "costly":
-            self.say(f"To look around here takes about {_duration(self._costly)} on this model\n\n")
-        elif self._reason:
-            self.say(f"No local model here: {self._reason}")
-        elif state == "loading":
-            self.say("Loading the data…")
-        elif self.chosen is None:
-            self.say("No run yet")
+        self.empty.setGeometry(self.frame.rect())
+        self.look.setVisible(bool(looking.costly))
+        if looking.costly:
+            self.say(f"To look around here takes about {_duration(looking.costly)}\n\n")
+            self.look.move(self.frame.rect().center() - self.look.rect().center() + _BELOW)
+        elif looking.reason:
+            self.say(f"No local model here: {looking.reason}")
+        elif state == "loading" or self.chosen is None:
+            self.say("Loading the data…" if state == "loading" else "No run yet")
         elif state == "running":
             self.say("The local model comes when the race rests")
         else:
-            share = f" {100 * self._share:.0f} %" if self._share else ""
-            self.say(f"Looking around…{share}")
+            self.say("Looking around…" + (f" {100 * looking.share:.0f} %" if looking.share else ""))
 
-    def _draw_plane(self, here: Neighbourhood) -> None:
-        theme = self.session.theme
-        self.frame.fill(*here.window, square=True)
-        levels = None
-        if here.surface is not None:
-            self.contours.show_surface(here.surface, theme)
-            levels = _levels(here.surface.values, here.path.loss)
-        else:
-            self.contours.clear()
-        lines = []
-        if levels is not None:
-            for name, model in here.models.items():
-                if self.chips.is_on(f"model {name}"):
-                    colour = themes.line_colour(COLOURS[name], theme)
-                    lines.append(_contour_line(model, here, levels, pen(colour, 1.2)))
-        marker = themes.line_colour(theme.marker, theme)
-        region = here.region(self.damping) if self.damping > here.path.solution.floor else None
-        if region is not None:
-            lines.append(Line(region[:, 0], region[:, 1], pen(marker, 1.2, Qt.PenStyle.DashLine)))
-        shares = np.linspace(0, 1, _PATH)
-        path = here.places(np.array([here.damping_at(share) for share in shares]))
-        own = None
-        if here.own > here.path.solution.floor:
-            own = here.places(np.array([here.own]))
-        path = np.concatenate((path, here.centre[None]))
-        lines.append(Line(path[:, 0], path[:, 1], pen(marker, 2.2), dots=here.centre[None], rings=own))
-        self.lines.show_lines(lines)
-        self.arrows.show_arrows(tuple(here.centre), self._arrows(here), theme)
-        at = here.places(np.array([max(self.damping, float(here.path.dampings[0]))]))[0]
-        self.point.setPos(float(at[0]), float(at[1]))
-        self.point.dress(QColor(theme.accent), QColor(theme.panel))
-
-    def _arrows(self, here: Neighbourhood) -> list[Arrow]:
-        theme = self.session.theme
-        found: dict[str, Any] = {} if here.arrows is None else here.arrows.project(here.plane)
-        if here.stand.taken is not None:
-            found["taken"] = here.plane.axes @ here.stand.taken
-        drawn = []
-        for name, (text, _) in _STEPS.items():
-            if name in found and self.chips.is_on(f"step {name}"):
-                colour = QColor(theme.text) if name == "taken" else themes.line_colour(_STEP_COLOURS[name], theme)
-                drawn.append(Arrow(float(found[name][0]), float(found[name][1]), text, colour))
-        return drawn
-
-    def _dress_chips(self) -> None:
-        here, theme = self.found, self.session.theme
-        refused = {} if here is None else {f"model {name}": why for name, why in here.refused.items()}
-        if here is not None and here.arrows is not None:
-            refused |= {f"step {name}": why for name, why in here.arrows.refused.items()}
-            if "momentum" not in here.arrows.steps:
-                refused["step momentum"] = "this run has none here"
-        if here is not None and here.stand.taken is None:
-            refused["step taken"] = "it has not been taken yet, or its parameters are not kept"
+    def _dress_chips(self, here: Neighbourhood | None) -> None:
+        refused: dict[str, str] = {}
+        if here is not None:
+            refused |= {f"model {name}": why for name, why in here.refused.items()}
+            if here.stand.taken is None:
+                refused["step taken"] = "it has not been taken yet, or where it led is not kept"
+            if here.arrows is not None:
+                refused |= {f"step {name}": why for name, why in here.arrows.refused.items()}
+                if "momentum" not in here.arrows.steps:
+                    refused["step momentum"] = "this run has none here"
         self.chips.refuse(refused)
-        colours = {f"model {name}": themes.line_colour(COLOURS[name], theme) for name in _MODELS}
-        colours |= {f"step {name}": themes.line_colour(colour, theme) for name, colour in _STEP_COLOURS.items()}
-        colours["step taken"] = QColor(theme.text)
-        self.chips.dress(colours, QColor(theme.muted))
-        reasons = [None if here is None else here.refused.get(name) for name in KINDS]
-        self.matrix.refuse([None, *reasons])
+        self.chips.dress(colours(self.session.theme), self.session.theme)
+        self.matrix.refuse([None, *(refused.get(f"model {name}") for name in KINDS)])
 
     def _write(self, here: Neighbourhood) -> None:
         """The numbers of the chosen λ, and what the picture is of."""
-        path = here.path
+        floor = here.path.solution.floor
         self.value.setText(f"λ {compact(self.damping)}")
-        if self.damping > path.solution.floor:
-            promise, length = here.promise(self.damping), here.length(self.damping)
-            came = self.loss
-            change = math.nan if came is None else came - path.loss
-            ratio = change / promise if promise else math.nan
-            norm = "‖δ‖" if here.euclidean else "‖δ‖_B"
-            self.numbers.setText(
-                f"ρ {compact(ratio)} · promised {_signed(promise)}, came {_signed(change)} · {norm} {compact(length)}"
-            )
-        else:
-            self.numbers.setText(f"no minimum there: λmin is {compact(-path.solution.floor)}")
-        shown, session = self.chosen, self.session
-        wanted = session.step_of(shown) if shown is not None else here.stand.step
-        parts = [f"step {here.stand.step}"]
-        if wanted != here.stand.step:
-            resting = session.state not in ("running", "loading")
-            parts = [
-                f"step {here.stand.step}, the nearest one kept"
-                if resting
-                else f"step {here.stand.step}; pause to look at the present one"
-            ]
-        parts.append(f"plane of {here.spanned}")
+        promise, change = here.promise(self.damping), math.nan
+        if self.looking.loss is not None:
+            change = self.looking.loss - here.path.loss
+        norm = "‖δ‖" if here.euclidean else "‖δ‖_B"
+        numbers = [
+            f"ρ {compact(change / promise if promise else math.nan)}",
+            f"‑ ‑ promised {_signed(promise)}",
+            f"— came {_signed(change)}",
+            f"{norm} {compact(here.length(self.damping))}",
+        ]
+        if floor > _NOTHING * here.path.solution.scale:
+            numbers.append(f"axis from λ = {compact(floor)}, below which the model has no minimum")
+        if here.own <= floor and here.own > 0:
+            numbers.append(f"the run's λ, {compact(here.own)}, is there")
+        self.numbers.setText(" · ".join(numbers))
+        words = [self._step_in_words(here), f"plane of {here.spanned}"]
         if here.done < 1:
-            parts.append("looking closer…")
-        off = self._off_plane(here)
-        if off >= 0.005:
-            parts.append(f"{100 * off:.0f} % of δ(λ) is off it")
-        self.subtitle.setText(" · ".join(parts))
+            words.append("looking closer…")
+        off = _off_plane(here, self.damping)
+        if off >= _OFF:
+            words.append(f"{100 * off:.0f} % of δ(λ) is off it")
+        self.subtitle.setText(" · ".join(words))
         self.subtitle.setToolTip(self._explanation(here))
 
-    def _off_plane(self, here: Neighbourhood) -> float:
-        """The share of δ(λ)'s length that does not lie in the plane."""
-        if not self.damping > here.path.solution.floor:
-            return 0.0
-        solution = here.path.solution
-        at = np.array([self.damping])
-        inside = float(np.square(here.places(at)[0] - here.centre).sum())
-        whole = float(solution.norms(at)[0]) ** 2
-        return math.sqrt(max(0.0, 1 - inside / whole)) if whole > 0 else 0.0
+    def _step_in_words(self, here: Neighbourhood) -> str:
+        shown, step = self.chosen, here.stand.step
+        if shown is None or self.session.step_of(shown) == step:
+            return f"step {step}"
+        on = self.session.state in ("running", "loading")
+        return f"step {step}, {'pause to look from the present one' if on else 'the nearest one kept'}"
 
     def _explanation(self, here: Neighbourhood) -> str:
-        bound = "‖δ‖ ≤ ‖δ(λ)‖, as its damping has it" if here.euclidean else "‖δ‖ ≤ ‖δ(λ)‖ in the norm of its matrix"
+        norm = "‖δ‖" if here.euclidean else "‖δ‖_B, the norm of its matrix"
         lines = [
             self.subtitle.text(),
-            f"Damping path and λ of the {here.kind}; the dashed line is where the trust region {bound} ends.",
-            "Shaded: the loss. Lines: the models, at the same heights. Arrows are shortened where they say × a share.",
+            f"Solid: the damping path δ(λ) of the {here.kind}, a ring at the run's own λ.",
+            f"Dashed: where the trust region ends in which δ(λ) is the model's minimum, in {norm}.",
+            "Shaded: the loss. Lines: the models, at the same heights. Arrows that would leave are shortened.",
         ]
         if not math.isnan(here.damped):
             lines.append(f"Steps with λ = {compact(here.damped)}.")
         return "\n".join(lines)
 
     @property
+    def caption(self) -> str:
+        shown = self.chosen
+        words = "Local model" if shown is None else f"Local model of {shown.label}"
+        return " · ".join(filter(None, (words, self.subtitle.text(), self.value.text(), self.numbers.text())))
+
+    @property
     def entries(self) -> list[Entry]:
-        """Of the picture's legend: models, steps and the path."""
-        theme, here = self.session.theme, self.found
+        theme, here, solid = self.session.theme, self.found, Qt.PenStyle.SolidLine
         if here is None:
             return []
-        entries = [Entry("damping path δ(λ)", themes.line_colour(theme.marker, theme), Qt.PenStyle.SolidLine)]
-        entries.append(Entry("trust region", themes.line_colour(theme.marker, theme), Qt.PenStyle.DashLine))
-        for name, (text, _) in _MODELS.items():
+        marker = themes.line_colour(theme.marker, theme)
+        shades = colours(theme)
+        entries = [Entry("δ(λ)", marker, solid), Entry("trust region", marker, Qt.PenStyle.DashLine)]
+        for name, (text, _) in MODELS.items():
             if self.chips.is_on(f"model {name}") and name in here.models:
-                colour = themes.line_colour(COLOURS[name], theme)
-                entries.append(Entry(f"model with {text}", colour, Qt.PenStyle.SolidLine))
+                entries.append(Entry(f"model with {text}", shades[f"model {name}"], solid))
         return entries
 
 
-def _point(objective: Objective, theta: Any) -> Point:
-    return objective.at(torch.as_tensor(theta).to(objective.initial_parameters))
-
-
-def _levels(values: Array, loss: float) -> Array:
-    """Heights at which the models are drawn: every second contour of the loss, the height of θ itself, and some below
-    the lowest, where only a model goes."""
-    finite = values[np.isfinite(values)]
-    shared = contour_levels(np.where(np.isfinite(values), values, finite.max(initial=loss)))
-    low = float(shared[0])
-    gap = max(loss - low, 1e-12 * max(abs(loss), 1e-300))
-    return np.unique(np.concatenate((shared[1::2], [loss], low - gap * np.array([0.25, 1.0, 3.0]))))
-
-
-def _contour_line(model: Quadratic, here: Neighbourhood, levels: Array, colour: Any) -> Line:
-    """A model's contours at those heights, all in one line that NaN breaks."""
-    window = here.surface.window if here.surface is not None else here.window
-    xs, ys = np.linspace(*window[:2], _GRID), np.linspace(*window[2:], _GRID)
-    generator = contourpy.contour_generator(
-        xs, ys, model.on_grid(xs, ys), line_type=contourpy.LineType.ChunkCombinedNan
-    )
-    pieces = []
-    for level in levels:
-        found: Any = generator.lines(float(level))[0][0]
-        if found is not None:
-            pieces += [found, np.full((1, 2), np.nan)]
-    points = np.concatenate(pieces) if pieces else np.empty((0, 2))
-    return Line(points[:, 0], points[:, 1], colour)
+def _off_plane(here: Neighbourhood, damping: float) -> float:
+    """The share of δ(λ)'s length that does not lie in the plane."""
+    at = np.array([damping])
+    whole = float(here.path.solution.norms(at)[0]) ** 2
+    inside = float(np.square(here.places(at)[0] - here.centre).sum())
+    return math.sqrt(max(0.0, 1 - inside / whole)) if whole > 0 else 0.0
 
 
 def _signed(value: float) -> str:
