@@ -21,7 +21,6 @@ class Handle(pg.GraphicsObject):
     def __init__(self) -> None:
         super().__init__()
         self._colour, self._edge = QColor(), QColor()
-        self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
         self.setCursor(Qt.CursorShape.SizeAllCursor)
         self.setAcceptHoverEvents(True)
         self._hovered = False
@@ -32,14 +31,23 @@ class Handle(pg.GraphicsObject):
         self.update()
 
     def boundingRect(self) -> QRectF:
-        return QRectF(-_REACH, -_REACH, 2 * _REACH, 2 * _REACH)
+        across, up = (_REACH * (size or 0.0) for size in self.pixelSize())
+        return QRectF(-across, -up, 2 * across, 2 * up)
+
+    def viewTransformChanged(self) -> None:
+        super().viewTransformChanged()
+        self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *_: Any) -> None:
+        before, to_scene = painter.worldTransform(), self.sceneTransform()
+        middle = to_scene.map(QPointF(0, 0))
+        painter.setWorldTransform(to_scene.inverted()[0] * before)  # round, whatever the scales of the axes
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(self._edge, 2))
         painter.setBrush(self._colour)
         radius = _RADIUS + (1 if self._hovered else 0)
-        painter.drawEllipse(QPointF(0, 0), radius, radius)
+        painter.drawEllipse(middle, radius, radius)
+        painter.setWorldTransform(before)
 
     def hoverEvent(self, event: Any) -> None:
         """pyqtgraph's: claim drags that begin here, before the plot pans."""

@@ -40,7 +40,7 @@ class LookingAround(QObject):
         self.loss: float | None = None
         """What comes of the step that was asked about last, once that is known"""
         self.moved = False
-        """Whether the present question is about another place than the one before"""
+        """Whether the next answer is about another place than the one before"""
         self._asked: Any = None
         self._permitted: Any = None
         self._wanted: Any = None
@@ -83,7 +83,7 @@ class LookingAround(QObject):
         before = None if self._asked is None else self._asked[0]
         if before is None or before[:3] != place[:3]:
             self.found = self.loss = None  # of another run or matrix: it would be taken for this one's
-        self.moved = before != place
+        self.moved = self.moved or before != place
         self._asked, self._wanted = question, place
         self.reason, self.costly, self.share = "", 0.0, 0.0
 
