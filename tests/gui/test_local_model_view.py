@@ -139,19 +139,19 @@ def test_a_drag_of_the_point_and_a_click_beside_the_plane_move_damping_too(aroun
     person, view = around(time=2)
     person.window.settle()
     shown, frame = person.session.runs[0], view.frame
-    wanted = view.found.damping_at(0.45)
-    view.set_damping(view.found.damping_at(0.6))
-    view.pull()
-    QCoreApplication.processEvents()
+    share = view.found.share_of(view.damping) + 0.08
+    wanted = view.found.damping_at(share)
 
     def pixel(damping):
         x, y = view.found.places(np.array([damping]))[0]
         return frame.mapFromScene(frame.view.mapViewToScene(QPointF(x, y)))
 
     start, end = pixel(view.damping), pixel(wanted)
+    assert all(frame.viewport().rect().contains(place) for place in (start, end))
+    assert (end - start).manhattanLength() > 15
     drag(frame.viewport(), start, end)
     view.pull()
-    assert abs(view.found.share_of(view.damping) - 0.45) < 0.05
+    assert abs(view.found.share_of(view.damping) - share) < 0.02
     is_the_step(view, shown, 2, "gauss-newton")
     upper = view.along.upper
     x = np.log10(view.found.damping_at(0.7))

@@ -7,10 +7,14 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.flow import FlowLayout
+
+_GAP = 10
+"""Pixels between two groups without captions."""
 
 
 class Chips(QWidget):
@@ -26,11 +30,12 @@ class Chips(QWidget):
         self._why: dict[str, str] = {}
         self._dressed: Any = None
         self.chips: dict[str, QToolButton] = {}
+        self._captions: list[Elided] = []
         for caption, chips in groups.items():
-            label = QLabel(caption)
+            label = Elided(caption)
             label.setObjectName("muted")
             label.setFont(themes.font(12))
-            label.setContentsMargins(0, 2, 4, 2)
+            self._captions.append(label)
             self._flow.addWidget(label)
             for name, (text, tip) in chips.items():
                 self._flow.addWidget(self._made(name, text, tip))
@@ -79,7 +84,7 @@ class Chips(QWidget):
         for name, chip in self.chips.items():
             on = self.is_on(name)
             chip.setIcon(themes.dot(QColor(theme.muted) if name in self._why else colours[name], 10, filled=on))
-            chip.setFixedWidth(chip.fontMetrics().horizontalAdvance(chip.text()) + 24)
+        self._arrange()
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
@@ -91,4 +96,14 @@ class Chips(QWidget):
             QTimer.singleShot(0, self, self._arrange)  # once the chips have their type too
 
     def _arrange(self) -> None:
+        """Take the height that the chips need at this width: closer to each other, without captions, where that saves
+        a row."""
+        for around, captioned in ((24, True), (18, False)):
+            for chip in self.chips.values():
+                chip.setFixedWidth(chip.fontMetrics().horizontalAdvance(chip.text()) + around)
+            for caption in self._captions:
+                room = caption.fontMetrics().horizontalAdvance(caption.text()) + 4
+                caption.setFixedWidth(room if captioned else _GAP)
+            if self._flow.rows(self.width()) <= 1:
+                break
         self.setFixedHeight(self._flow.heightForWidth(self.width()))
