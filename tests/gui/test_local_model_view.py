@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QCoreApplication, QPoint, QPointF, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
@@ -149,7 +150,7 @@ def test_a_drag_of_the_point_and_a_click_beside_the_plane_move_damping_too(aroun
     start, end = pixel(view.damping), pixel(wanted)
     assert all(frame.viewport().rect().contains(place) for place in (start, end))
     assert (end - start).manhattanLength() > 15
-    drag(frame.viewport(), start, end)
+    drag(person, frame.viewport(), start, end)
     view.pull()
     assert abs(view.found.share_of(view.damping) - share) < 0.02
     is_the_step(view, shown, 2, "gauss-newton")
@@ -163,13 +164,19 @@ def test_a_drag_of_the_point_and_a_click_beside_the_plane_move_damping_too(aroun
     is_the_step(view, shown, 2, "gauss-newton")
 
 
-def drag(widget, start, end):
-    QTest.mouseMove(widget, start)
-    QTest.mousePress(widget, Qt.MouseButton.LeftButton, pos=start)
-    for share in np.linspace(0.1, 1, 12):
-        QTest.mouseMove(widget, start + QPoint(*(round(share * d) for d in (end - start).toTuple())), delay=5)
-    QTest.mouseRelease(widget, Qt.MouseButton.LeftButton, pos=end)
-    QCoreApplication.processEvents()
+def drag(person, widget, start, end):
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    between = [start + QPoint(*(round(share * d) for d in (end - start).toTuple())) for share in np.linspace(0.2, 1, 8)]
+    for kind, at, button, buttons in (
+        (QEvent.Type.MouseMove, start, none, none),
+        (QEvent.Type.MouseButtonPress, start, left, left),
+        *((QEvent.Type.MouseMove, place, none, left) for place in between),
+        (QEvent.Type.MouseButtonRelease, end, left, none),
+    ):
+        place = QPointF(at), QPointF(widget.mapToGlobal(at))
+        event = QMouseEvent(kind, *place, button, buttons, Qt.KeyboardModifier.NoModifier)
+        QCoreApplication.sendEvent(widget, event)
+        person.qtbot.wait(20)  # pyqtgraph leaves out what follows within a hundredth of a second
 
 
 def test_the_strips_show_what_came_and_what_was_promised(around):
