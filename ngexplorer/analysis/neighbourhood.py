@@ -44,7 +44,7 @@ _LONG = 4.0
 """Beside what the path shows, steps longer than so many times its own are not what the window is for."""
 _MARGIN, _BEYOND = 0.1, 0.15
 """Room around what is to be seen, and how far the surface reaches beyond, as shares of the extent."""
-_PACE = 3e9
+_PACE = 1.2e10
 """Floating-point operations a second, about, of small matrices on one core."""
 
 
@@ -261,7 +261,7 @@ def seconds(objective: Objective) -> float:
     parameters = objective.parameters
     if objective.structured and parameters <= 1500:
         return (30 * parameters**3 + 5 * parameters * objective.gradient_flops * 2 / 3) / (10 * _PACE)
-    gradients = 2 * 256 + 3 * 2 * 200 + 33**2 / 3
+    gradients = 2 * 256 + 300 + 33**2 / 3
     return gradients * objective.gradient_flops / _PACE
 
 

@@ -333,6 +333,13 @@ def test_while_the_race_is_on_nothing_is_asked_and_a_pause_looks_again(sit_at, t
     person.sees("running")
     person.until(lambda: person.session.latest > 20)
     view.pull()
+    view.pull()
+    drawn = []
+    draw = view.draw
+    view.draw = lambda: (drawn.append(person.session.latest), draw())
+    before = person.session.latest
+    person.until(lambda: (view.pull(), person.session.latest > before + 20)[1])
+    assert drawn == [], "a race that is on costs it nothing"
     assert [key for key in asked if key.startswith("local")] == []
     assert "pause to look from the present one" in view.subtitle.text()
     person.presses(Qt.Key.Key_Space)

@@ -117,9 +117,9 @@ def test_a_trust_region_goes_on_with_the_radius_and_a_cube_with_the_weight_that_
     ):
         stepper = make(name, damping=settings).start(region.objective)
         record = stepper.step()
-        if not record.rejected_trials:
-            torch.testing.assert_close(stepper.point.theta - region.objective.initial_parameters, delta)
-            assert record.damping == pytest.approx(damping, rel=1e-8)
+        assert not record.rejected_trials
+        torch.testing.assert_close(stepper.point.theta - region.objective.initial_parameters, delta)
+        assert record.damping == pytest.approx(damping, rel=1e-8)
 
 
 @pytest.mark.parametrize("name", ["adam", "heavy-ball", "nesterov", "l-bfgs", "kfac", "hessian-free"])

@@ -201,16 +201,10 @@ class LocalModelView(View):
             return None
         if self.seen:
             looking.ask(shown, self.of, self._aspect())
-        state = (session.step_of(shown), shown.colour, session.state)
-        return (
-            looking.found,
-            looking.loss,
-            looking.reason,
-            looking.costly,
-            round(looking.share, 2),
-            self.damping,
-            state,
-        )
+        here = looking.found
+        step = "" if here is None else self._step_in_words(here)  # the same at every step of a race that is on
+        known = (here, looking.loss, looking.reason, looking.costly, round(looking.share, 2))
+        return (known, self.damping, step, shown.colour, session.state)
 
     def _aspect(self) -> float:
         """Width over height of the plane's picture, to a twentieth."""
