@@ -230,7 +230,7 @@ def look_around(stand: Standpoint, point: Point, of: str, aspect: float) -> Iter
         )
         yield here
     assert here is not None
-    sizes = (17, 33) if operations(stand.objective) * 65**2 > 2 * _PACE else (17, 33, 65)
+    sizes = (17, 33) if operations(stand.objective) * 65**2 > 0.5 * _PACE else (17, 33, 65)
     coarse = surface(stand.objective, plane, _wider(window), watch.cancel, sizes)
     here = replace(here, surface=next(coarse), done=0.4)
     yield here

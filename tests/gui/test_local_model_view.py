@@ -120,8 +120,24 @@ def test_the_ends_of_the_path_are_newton_s_step_and_one_down_the_gradient(around
     assert float((last * view.damping + point.gradient).norm()) < 2e-3 * float(point.gradient.norm())
 
 
-def test_at_the_run_s_own_damping_the_ratio_is_that_of_its_record(around):
-    person, view = around(time=3)
+def test_the_strips_show_what_came_and_what_was_promised_and_the_ratio_is_that_of_the_record(around):
+    person, view = around(time=2)
+    person.window.settle()
+    path, floor = view.found.path, view.found.path.solution.floor
+    _, promised, came, *_ = view.along.curves.shown
+    np.testing.assert_allclose(came.x, np.log10(path.dampings - floor))
+    theta = torch.tensor(person.session.runs[0].history.parameters(2)[0])
+    objective = person.session.runs[0].run.objective
+    for i in (0, 20, -1):
+        moved = theta + view.found.step(float(path.dampings[i]))
+        assert came.y[i] == pytest.approx(float(objective.value(moved)), rel=1e-9)
+    np.testing.assert_allclose(promised.y - path.loss, path.promised)
+    ratio = view.along.ratios.shown[4]
+    np.testing.assert_allclose(ratio.y, (came.y - path.loss) / path.promised, rtol=1e-6)
+    own = [line for line in view.along.curves.shown if len(line.x) == 2 and line.x[0] == line.x[1]]
+    assert own[0].x[0] == pytest.approx(np.log10(person.session.runs[0].history.row(3)["damping"] - floor))
+    person.session.set_time(3)
+    settled(person)
     row = person.session.runs[0].history.row(4)
     assert view.damping == row["damping"], "it begins there"
     ratio = (view.looking.loss - view.found.path.loss) / view.found.promise(view.damping)
@@ -177,24 +193,6 @@ def drag(person, widget, start, end):
         event = QMouseEvent(kind, *place, button, buttons, Qt.KeyboardModifier.NoModifier)
         QCoreApplication.sendEvent(widget, event)
         person.qtbot.wait(20)  # pyqtgraph leaves out what follows within a hundredth of a second
-
-
-def test_the_strips_show_what_came_and_what_was_promised(around):
-    person, view = around(time=2)
-    person.window.settle()
-    path, floor = view.found.path, view.found.path.solution.floor
-    _, promised, came, *_ = view.along.curves.shown
-    np.testing.assert_allclose(came.x, np.log10(path.dampings - floor))
-    theta = torch.tensor(person.session.runs[0].history.parameters(2)[0])
-    objective = person.session.runs[0].run.objective
-    for i in (0, 20, -1):
-        moved = theta + view.found.step(float(path.dampings[i]))
-        assert came.y[i] == pytest.approx(float(objective.value(moved)), rel=1e-9)
-    np.testing.assert_allclose(promised.y - path.loss, path.promised)
-    ratio = view.along.ratios.shown[4]
-    np.testing.assert_allclose(ratio.y, (came.y - path.loss) / path.promised, rtol=1e-6)
-    own = [line for line in view.along.curves.shown if len(line.x) == 2 and line.x[0] == line.x[1]]
-    assert own[0].x[0] == pytest.approx(np.log10(person.session.runs[0].history.row(3)["damping"] - floor))
 
 
 # What is drawn
@@ -293,8 +291,7 @@ def test_the_trust_region_is_a_circle_where_the_rule_damps_and_an_ellipse_of_its
     assert "‖δ‖_B" in view.numbers.text()
 
 
-@pytest.mark.parametrize("theme", [themes.DARK, themes.LIGHT])
-@pytest.mark.parametrize("size", [(1024, 640), (1600, 1000)])
+@pytest.mark.parametrize(("theme", "size"), [(themes.LIGHT, (1024, 640)), (themes.DARK, (1600, 1000))])
 def test_nothing_is_cut_off_and_a_picture_can_be_made(around, theme, size, tmp_path):
     person, view = around(time=2, theme=theme, size=size)
     person.window.settle()

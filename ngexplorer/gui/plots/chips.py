@@ -7,14 +7,13 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QToolButton, QWidget
+from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.flow import FlowLayout
 
 _GAP = 10
-"""Pixels between two groups without captions."""
+"""Pixels after a caption, or in its place where there is no room for it."""
 
 
 class Chips(QWidget):
@@ -30,12 +29,12 @@ class Chips(QWidget):
         self._why: dict[str, str] = {}
         self._dressed: Any = None
         self.chips: dict[str, QToolButton] = {}
-        self._captions: list[Elided] = []
+        self._captions: dict[str, QLabel] = {}
         for caption, chips in groups.items():
-            label = Elided(caption)
+            label = QLabel(caption)
             label.setObjectName("muted")
             label.setFont(themes.font(12))
-            self._captions.append(label)
+            self._captions[caption] = label
             self._flow.addWidget(label)
             for name, (text, tip) in chips.items():
                 self._flow.addWidget(self._made(name, text, tip))
@@ -101,9 +100,10 @@ class Chips(QWidget):
         for around, captioned in ((24, True), (18, False)):
             for chip in self.chips.values():
                 chip.setFixedWidth(chip.fontMetrics().horizontalAdvance(chip.text()) + around)
-            for caption in self._captions:
-                room = caption.fontMetrics().horizontalAdvance(caption.text()) + 4
-                caption.setFixedWidth(room if captioned else _GAP)
+            for caption, label in self._captions.items():
+                label.setText(caption if captioned else "")
+                label.setFixedHeight(max(chip.sizeHint().height() for chip in self.chips.values()))
+                label.setFixedWidth(label.fontMetrics().horizontalAdvance(caption) + _GAP if captioned else _GAP)
             if self._flow.rows(self.width()) <= 1:
                 break
         self.setFixedHeight(self._flow.heightForWidth(self.width()))
