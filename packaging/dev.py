@@ -38,6 +38,9 @@ PATHS = sysconfig.get_paths(scheme="venv", vars={"base": str(VENV), "platbase": 
 SCRIPTS, SITE_PACKAGES = Path(PATHS["scripts"]), Path(PATHS["purelib"])
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 
+# The tests side by side, those of the window all in one process (tests/gui/conftest.py).
+SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+
 EXPERIMENT = "digits"
 ANOTHER_PYTHON = "Install Python 3.11 or newer with its venv and ensurepip modules, and start this with it."
 
@@ -141,7 +144,7 @@ def checks(arguments):
         "ruff format --check": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy"],
         "lint-imports": [str(SCRIPTS / "lint-imports"), "--no-logo"],
-        "pytest": [*python, "pytest", *arguments],
+        "pytest": [*python, "pytest", *(arguments or SIDE_BY_SIDE)],
     }
 
 

@@ -11,13 +11,13 @@ from ngexplorer.analysis.cg_iterations import Iterations, conjugate_gradient
 from ngexplorer.analysis.damping import DampingPath, damping_path
 from ngexplorer.analysis.damping_filter import Filtering, filtering
 from ngexplorer.analysis.decision_regions import Decisions, decisions
-from ngexplorer.analysis.dense_matrices import Matrices, matrices
+from ngexplorer.analysis.dense_matrices import Matrices, Parameter, matrices, parameters_of
 from ngexplorer.analysis.distribution_space import Distances, distances
 from ngexplorer.analysis.filter_normalised import filter_normalised_plane
 from ngexplorer.analysis.fishers import FisherGap, fisher_gap
-from ngexplorer.analysis.kinds import Curvatures, curvatures
 from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
+from ngexplorer.analysis.local_planes import Eigenplane, eigenvector_plane, step_plane
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
 from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, look_around, standpoint
@@ -34,10 +34,13 @@ from ngexplorer.analysis.planes import (
 )
 from ngexplorer.analysis.profiles import Profile, profile
 from ngexplorer.analysis.regression import Fit, regression_fit
+from ngexplorer.analysis.relief import Relief, contour_levels, relief
 from ngexplorer.analysis.shifted_solutions import Shifted, shifted
 from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
 from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
+from ngexplorer.analysis.step_iterations import step_iterations
 from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
+from ngexplorer.curvature.kinds import Curvatures, curvatures
 
 __all__ = [
     "Anatomy",
@@ -48,6 +51,7 @@ __all__ = [
     "Decisions",
     "Distances",
     "Divergence",
+    "Eigenplane",
     "Filtering",
     "FisherGap",
     "Fit",
@@ -58,10 +62,12 @@ __all__ = [
     "Misclassified",
     "Neighbourhood",
     "Overlap",
+    "Parameter",
     "Plane",
     "Profile",
     "Quadratic",
     "Reconstructions",
+    "Relief",
     "Shifted",
     "SpectrumMeasures",
     "Standpoint",
@@ -70,12 +76,14 @@ __all__ = [
     "arrows",
     "basins",
     "conjugate_gradient",
+    "contour_levels",
     "coordinate_plane",
     "curvatures",
     "damping_path",
     "decisions",
     "distances",
     "divergence",
+    "eigenvector_plane",
     "filter_normalised_plane",
     "filtering",
     "fisher_gap",
@@ -88,6 +96,7 @@ __all__ = [
     "momentum_part",
     "overlap",
     "own_damping",
+    "parameters_of",
     "plane_through",
     "principal_plane",
     "profile",
@@ -95,11 +104,14 @@ __all__ = [
     "reconstructions",
     "record",
     "regression_fit",
+    "relief",
     "shifted",
     "spanned_plane",
     "spectrum_measures",
     "square_norm",
     "standpoint",
+    "step_iterations",
+    "step_plane",
     "surface",
     "top_eigenspace",
 ]

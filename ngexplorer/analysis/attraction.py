@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ had not come to rest after its last step."""
 
 _AT_REST = 1e-2
 """Of the window's size: ends so close together are one place."""
+_OFTEN = 0.2
+"""Seconds after which an answer comes within a row of starts too."""
 _GRADIENT = 1e-7
 """Of the gradient that is usual in the window: below it, a run has come to rest."""
 
@@ -44,6 +47,23 @@ class Basins:
     places: Array
     done: float
 
+    @property
+    def filled(self) -> NDArray[np.int64]:
+        """`basin`, with what the coarser grid says of the place where a start is not known yet, (J, I)."""
+        j, i = np.indices(self.basin.shape)
+        coarser = self.basin[j - j % 2, i - i % 2]
+        return np.where(self.basin == UNKNOWN, coarser, self.basin)
+
+    def share(self, basin: int) -> float:
+        """The share of the known starts that end there."""
+        known = self.basin != UNKNOWN
+        return float((self.basin == basin).sum() / max(known.sum(), 1))
+
+    def loss(self, basin: int) -> float:
+        """The lowest loss at the ends of that basin; NaN where there is none."""
+        found = self.losses[self.basin == basin]
+        return float(found.min()) if len(found) else math.nan
+
 
 def basins(
     objective: Objective,
@@ -55,7 +75,7 @@ def basins(
     seed: int = 0,
 ) -> Iterator[Basins]:
     """Run an optimizer from every point of finer and finer grids of starts, at most so many steps each; an answer comes
-    with every row of starts.
+    with every row of starts, and within a slow row every fifth of a second.
 
     A run is at rest where its gradient has fallen to 1e-7 of what is usual in the window: in a minimum, or in a saddle
     point that draws the method. Raises ValueError unless there are two parameters, and Cancelled, which is asked for
@@ -74,15 +94,19 @@ def basins(
         if known is not None:
             for whole, part in ((ends, known.ends), (losses, known.losses), (basin, known.basin), (taken, known.steps)):
                 whole[::2, ::2] = part
+        told = monotonic()
         for j, y in enumerate(ys):
-            for i in np.flatnonzero(basin[j] == UNKNOWN):
+            unknown = np.flatnonzero(basin[j] == UNKNOWN)
+            for i in unknown:
                 end = _run(objective, optimizer, (float(xs[i]), float(y)), width, still, steps, seed, cancel)
                 ends[j, i], losses[j, i], taken[j, i] = end.place, end.loss, end.steps
                 basin[j, i] = _nearest(end, places, _AT_REST * width)
-            done = float((basin != UNKNOWN).sum()) / sizes[-1] ** 2
-            found = np.array(places).reshape(-1, 2)
-            known = Basins(xs, ys, ends.copy(), basin.copy(), taken.copy(), losses.copy(), found, done)
-            yield known
+                if i == unknown[-1] or monotonic() - told > _OFTEN:
+                    done = float((basin != UNKNOWN).sum()) / sizes[-1] ** 2
+                    found = np.array(places).reshape(-1, 2)
+                    known = Basins(xs, ys, ends.copy(), basin.copy(), taken.copy(), losses.copy(), found, done)
+                    told = monotonic()
+                    yield known
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ngexplorer.analysis.planes import Array
 from ngexplorer.objectives import Point
@@ -37,19 +38,30 @@ class Reconstructions:
     loss: Array
 
 
+def classes_of(targets: Tensor) -> Tensor | None:
+    """The true classes (N,) of targets that are indices, one column of 0 and 1, or one-hot; None of other ones."""
+    if targets.ndim == 1:
+        return targets
+    if not bool(((targets == 0) | (targets == 1)).all()):
+        return None
+    if targets.shape[1] == 1:
+        return targets[:, 0].long()
+    return targets.argmax(1) if bool((targets.sum(1) == 1).all()) else None
+
+
 def misclassified(point: Point, most: int = 64) -> Misclassified:
     """The cases that the model at a point decides wrongly, by their loss. Raises ValueError unless targets are classes:
     indices, one column of 0 and 1, or one-hot."""
     objective = point.objective
     y, prediction = objective.targets, objective.loss.prediction(point.outputs)
-    if y.ndim == 2 and not (bool(((y == 0) | (y == 1)).all()) and (y.shape[1] == 1 or bool((y.sum(1) == 1).all()))):
+    true = classes_of(y)
+    if true is None:
         raise ValueError("targets: no classes; only these can be decided wrongly")
-    if y.ndim == 2 and y.shape[1] == 1:
-        true, chance = y[:, 0].long(), prediction[:, 0]
+    if prediction.shape[1] == 1:
+        chance = prediction[:, 0]
         decided = (chance > 0.5).long()
         probability = torch.where(decided > 0, chance, 1 - chance)
     else:
-        true = y if y.ndim == 1 else y.argmax(1)
         probability, decided = prediction.max(1)
     losses = objective.loss.per_case(point.outputs, y)
     wrong = torch.nonzero(decided != true)[:, 0]

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array
-from ngexplorer.curvature import Diagonal, LayerDiagonal, TooLargeError
+from ngexplorer.curvature import Curvature, Diagonal, LayerDiagonal, TooLargeError
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.objectives import Objective, Point
 
 Matrix = NDArray[np.floating[Any]]
+
+_SMALL = 300
+"""Of a matrix of so many rows at most the whole is as cheap as a block."""
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,23 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Parameter(Layer):
+    """The entries of one parameter in θ, row by row of its shape."""
+
+    shape: tuple[int, ...]
+
+    def entry(self, i: int) -> str:
+        """What entry i of θ is called, "0.weight[3, 5]"."""
+        at = ", ".join(str(k) for k in np.unravel_index(i - self.start, self.shape or (1,)))
+        return f"{self.name}[{at}]"
+
+
+@dataclass(frozen=True)
 class Matrices:
     """Dense matrices (P, P) by name, the layers along their rows and columns, and why the others are not here.
 
-    They are of the objective's dtype, and what the point keeps: not to be changed in place.
+    They are of the objective's dtype, and what the point keeps: not to be changed in place. Where a `block` of θ was
+    asked for they are (B, B), of those rows and columns alone, and the layers are still those of θ.
 
     `done` is the share of those that exist which is here, or does not fit.
     """
@@ -43,6 +61,7 @@ class Matrices:
     layers: tuple[Layer, ...]
     refused: dict[str, str]
     done: float
+    block: slice | None = None
 
     def difference(self, one: str, other: str) -> Matrix:
         """one − other, (P, P)."""
@@ -77,11 +96,12 @@ class Matrices:
         return max(0.0, 1 - inside / total) if total > 0 else float("nan")
 
 
-def matrices(point: Point, names: Sequence[str] | None = None) -> Iterator[Matrices]:
+def matrices(point: Point, names: Sequence[str] | None = None, block: slice | None = None) -> Iterator[Matrices]:
     """H, G, F, F̄, K-FAC (or those named), and the Fisher's layer-diagonal and diagonal forms, one more at a time.
 
     Names beside those of `curvatures`: "layer-diagonal" and "diagonal", of the Fisher, or of G where there is none.
-    Matrices that do not fit into memory are refused. Watched by the point.
+    block: the rows and columns to look at, from products with those columns, where the whole is large. Matrices that
+    do not fit into memory are refused. Watched by the point.
     """
     found = curvatures(point)
     base = found.found.get("fisher") or found.found["gauss-newton"]
@@ -96,10 +116,38 @@ def matrices(point: Point, names: Sequence[str] | None = None) -> Iterator[Matri
     for i, name in enumerate(existing):
         point.watch.check()
         try:
-            dense = dense | {name: every[name].dense().cpu().numpy()}
+            dense = dense | {name: _entries(every[name], block)}
         except TooLargeError as error:
             refused = refused | {name: str(error)}
-        yield Matrices(dense, layers_of(point.objective), refused, (i + 1) / len(existing))
+        yield Matrices(dense, layers_of(point.objective), refused, (i + 1) / len(existing), block)
+
+
+def _entries(matrix: Curvature, block: slice | None) -> Matrix:
+    """All entries, or those of a block."""
+    size = matrix.shape[0]
+    if block is None or size <= _SMALL:
+        whole: Matrix = matrix.dense().cpu().numpy()
+        return whole if block is None else whole[block, block]
+    columns = []
+    for start in range(block.start, block.stop, _AT_ONCE):
+        matrix.point.watch.check()
+        some = torch.arange(start, min(start + _AT_ONCE, block.stop), device=matrix.point.theta.device)
+        units = torch.zeros(size, len(some), dtype=matrix.point.theta.dtype, device=some.device)
+        units[some, torch.arange(len(some), device=some.device)] = 1
+        columns.append((matrix @ units)[block])
+    entries: Matrix = torch.cat(columns, 1).cpu().numpy()
+    return entries
+
+
+def parameters_of(objective: Objective) -> tuple[Parameter, ...]:
+    """The trainable parameters by name, in the order in which they stand in θ."""
+    found: list[Parameter] = []
+    at = 0
+    for name, parameter in objective.model.named_parameters():
+        if parameter.requires_grad:
+            found.append(Parameter(name, at, at + parameter.numel(), tuple(parameter.shape)))
+            at += parameter.numel()
+    return tuple(found)
 
 
 def layers_of(objective: Objective) -> tuple[Layer, ...]:

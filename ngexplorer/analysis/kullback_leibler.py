@@ -9,22 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ngexplorer.objectives.losses import (
-    BernoulliLogits,
-    BernoulliProbability,
-    Cauchy,
-    GaussianNLL,
-    Laplace,
-    Logistic,
-    Loss,
-    PoissonLogRate,
-    PoissonRate,
-    Probit,
-    SoftmaxCrossEntropy,
-    SoftmaxLogProbabilities,
-    SoftmaxProbabilities,
-    SquaredError,
-)
+from ngexplorer.objectives import losses
+from ngexplorer.objectives.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -56,35 +42,35 @@ def divergence(loss: Loss, z: Tensor, other: Tensor, samples: int = 200, seed: i
 def closed_form(loss: Loss, z: Tensor, other: Tensor) -> Tensor | None:
     """KL of each case, (N,), or None where there is no closed form."""
     match loss:
-        case SquaredError():
+        case losses.SquaredError():
             return ((z - other).square() / (2 * loss.variance)).sum(1)
-        case GaussianNLL():
+        case losses.GaussianNLL():
             (mean, v), (mean_other, v_other) = loss.moments(z), loss.moments(other)
             spread = v / v_other
             return 0.5 * (spread - 1 - spread.log() + (mean - mean_other).square() / v_other).sum(1)
-        case Laplace():
+        case losses.Laplace():
             d = (z - other).abs() / loss.scale
             return (d + torch.expm1(-d)).sum(1)
-        case Cauchy():  # Chyzak and Nielsen (2019), for equal scales
+        case losses.Cauchy():  # Chyzak and Nielsen (2019), for equal scales
             return ((z - other).square() / (4 * loss.scale**2)).log1p().sum(1)
-        case Logistic():
+        case losses.Logistic():
             return _logistic(z - other).sum(1)
-        case BernoulliLogits():
+        case losses.BernoulliLogits():
             return _bernoulli(-softplus(-z), -softplus(z), -softplus(-other), -softplus(other))
-        case BernoulliProbability():
+        case losses.BernoulliProbability():
             return _bernoulli(z.log(), (-z).log1p(), other.log(), (-other).log1p())
-        case Probit():
+        case losses.Probit():
             log = torch.special.log_ndtr
             return _bernoulli(log(z), log(-z), log(other), log(-other))
-        case SoftmaxCrossEntropy():
+        case losses.SoftmaxCrossEntropy():
             return _categorical(z.log_softmax(1), other.log_softmax(1))
-        case SoftmaxProbabilities():
+        case losses.SoftmaxProbabilities():
             return _categorical(z.log(), other.log())
-        case SoftmaxLogProbabilities():
+        case losses.SoftmaxLogProbabilities():
             return _categorical(z, other)
-        case PoissonLogRate():
+        case losses.PoissonLogRate():
             return (z.exp() * (z - other + torch.expm1(other - z))).sum(1)
-        case PoissonRate():
+        case losses.PoissonRate():
             return (torch.xlogy(z, z / other) - z + other).sum(1)
     return None
 

@@ -7,23 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ngexplorer.analysis.kinds import curvatures
 from ngexplorer.analysis.planes import Array, Plane
-from ngexplorer.curvature import KFAC, Curvature
 from ngexplorer.objectives import Point
-from ngexplorer.optimizers import parts
-from ngexplorer.optimizers.solvers.conjugate_gradient import by_conjugate_gradient
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS
-
-_STEPS = {
-    "newton": "hessian",
-    "gauss-newton": "gauss-newton",
-    "natural-gradient": "fisher",
-    "natural-gradient-empirical": "empirical-fisher",
-    "kfac": "kfac",
-}
-
-_ITERATIVE = parts.ConjugateGradient(tolerance=1e-6, iterations=500)
+from ngexplorer.optimizers.method_steps import damped_steps
 
 
 @dataclass(frozen=True)
@@ -46,42 +32,12 @@ class Arrows:
 
 
 def arrows(point: Point, damping: float, carried: Tensor | None = None) -> Arrows:
-    """−∇h, and −(B + damping·I)⁻¹∇h with B = H (Newton), G, F (natural gradient), F̄ and K-FAC, with labels in exact
-    expectation and its factored damping.
+    """−∇h, and the damped steps of all methods; see `ngexplorer.optimizers.method_steps`.
 
-    carried: what momentum adds, μδ₀ with δ₀ the last step, (P,), if anything. A matrix that is not positive definite
-    with that damping gives no arrow, for its system's solution is no minimum of the model; `refused` says so.
-    Watched by the point.
+    carried: what momentum adds, μδ₀ with δ₀ the last step, (P,), if anything. Watched by the point.
     """
-    matrices = curvatures(point)
-    steps = {"gradient-descent": -point.gradient}
-    refused = {name: matrices.refused[kind] for name, kind in _STEPS.items() if kind in matrices.refused}
-    for name, kind in _STEPS.items():
-        if kind not in matrices.found:
-            continue
-        if kind == "fisher" and point.objective.loss.natural and "gauss-newton" in steps:  # F = G
-            steps[name] = steps["gauss-newton"]
-            continue
-        point.watch.check()
-        try:
-            steps[name] = damped_step(matrices.found[kind], damping)
-        except (ArithmeticError, torch.linalg.LinAlgError) as error:  # indefinite, or no convergence
-            refused[name] = str(error)
+    damped, refused = damped_steps(point, damping)
+    steps = {"gradient-descent": -point.gradient} | damped
     if carried is not None:
         steps["momentum"] = carried
     return Arrows(steps, refused)
-
-
-def damped_step(matrix: Curvature, damping: float) -> Tensor:
-    """−(B + λI)⁻¹∇h: as the matrix itself solves it, but by conjugate gradient where its dense form takes a product for
-    each of many parameters. Raises ArithmeticError."""
-    point, objective = matrix.point, matrix.objective
-    if objective.structured or objective.parameters <= LARGEST_BY_PRODUCTS or isinstance(matrix, KFAC):
-        return -matrix.solve_gradient(damping)
-    watch = point.watch
-    found = by_conjugate_gradient(matrix, point.gradient, damping, _ITERATIVE, None, lambda _: 0.0, watch.cancel)
-    assert found.residual is not None
-    left = float(torch.linalg.vector_norm(found.residual) / torch.linalg.vector_norm(point.gradient))
-    if left > 10 * max(_ITERATIVE.tolerance, torch.finfo(point.gradient.dtype).eps ** 0.5):
-        raise ArithmeticError(f"{matrix.title}: conjugate gradient left {left:.1g} of ‖∇h‖; more damping converges")
-    return found.direction

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ngexplorer.analysis.damping import DampingPath, damping_path
 from ngexplorer.analysis.evaluation import losses, operations
-from ngexplorer.analysis.kinds import KINDS, curvatures
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
@@ -32,6 +31,7 @@ from ngexplorer.analysis.planes import (
 )
 from ngexplorer.cancellation import Cancel
 from ngexplorer.curvature import Curvature
+from ngexplorer.curvature.kinds import KINDS, curvatures
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, parts
 from ngexplorer.runs import Run
@@ -88,16 +88,17 @@ def standpoint(run: Run, step: int) -> Standpoint:
     before: list[Array] = []
     for one, other in pairwise(path):
         before = [*before, other - one] if one is not None and other is not None else []
+    optimizer = run.optimizer_of(step + 1) if gone else run.optimizer
     mu = float(row["momentum"]) if row else math.nan
     return Standpoint(
         objective=run.objective,
-        optimizer=run.optimizer,
+        optimizer=optimizer,
         step=step,
         theta=theta,
         taken=None if ahead is None else ahead - theta,
         damping=float(row["damping"]) if row else math.nan,
         control=math.nan if gone else run.damping,
-        carried=momentum_part(run.optimizer, before, None if math.isnan(mu) else mu),
+        carried=momentum_part(optimizer, before, None if math.isnan(mu) else mu),
         draw=run.history.seed * 1_000_003 + step + 1,
     )
 

@@ -10,18 +10,8 @@ from scipy import special
 from torch import Tensor
 
 from ngexplorer.analysis.planes import Array
-from ngexplorer.objectives.losses import (
-    Cauchy,
-    GaussianNLL,
-    Huber,
-    Laplace,
-    Logistic,
-    Loss,
-    PoissonLogRate,
-    PoissonRate,
-    SquaredError,
-    StudentT,
-)
+from ngexplorer.objectives import losses
+from ngexplorer.objectives.losses import Loss
 from ngexplorer.objectives.losses.location import LocationLoss
 
 
@@ -33,10 +23,10 @@ def quantiles(loss: Loss, z: Tensor, levels: Array) -> Array:
     levels = np.asarray(levels, dtype=np.float64)
     if isinstance(loss, LocationLoss):
         return z.double().cpu().numpy() + noise_quantiles(loss, levels)[:, None, None]
-    if isinstance(loss, GaussianNLL):
+    if isinstance(loss, losses.GaussianNLL):
         mean, variance = (moment.double().cpu().numpy() for moment in loss.moments(z))
         return mean + np.sqrt(variance) * special.ndtri(levels)[:, None, None]
-    if isinstance(loss, PoissonLogRate | PoissonRate):
+    if isinstance(loss, losses.PoissonLogRate | losses.PoissonRate):
         rate = loss.prediction(z).double().cpu().numpy()
         return _poisson(levels[:, None, None], rate)
     raise ValueError(f"loss: {loss.title} has no predictive band; losses of numbers and counts have one")
@@ -45,17 +35,17 @@ def quantiles(loss: Loss, z: Tensor, levels: Array) -> Array:
 def noise_quantiles(loss: LocationLoss, levels: Array) -> Array:
     """Quantiles of y − z, (Q,)."""
     match loss:
-        case SquaredError():
+        case losses.SquaredError():
             return math.sqrt(loss.variance) * special.ndtri(levels)
-        case Laplace():
+        case losses.Laplace():
             return -loss.scale * np.sign(levels - 0.5) * np.log1p(-2 * np.abs(levels - 0.5))
-        case StudentT():
+        case losses.StudentT():
             return loss.scale * special.stdtrit(loss.degrees, levels)
-        case Cauchy():
+        case losses.Cauchy():
             return loss.scale * np.tan(np.pi * (levels - 0.5))
-        case Logistic():
+        case losses.Logistic():
             return special.logit(levels)
-        case Huber():
+        case losses.Huber():
             return _huber(loss, levels)
     raise ValueError(f"loss: {loss.title} has no known quantiles")
 
@@ -67,7 +57,7 @@ def _poisson(levels: Array, rate: Array) -> Array:
     return np.where(special.pdtr(below, rate) >= levels, below, count)
 
 
-def _huber(loss: Huber, levels: Array) -> Array:
+def _huber(loss: losses.Huber, levels: Array) -> Array:
     """Huber's density is normal within ±δ, a share 𝓘 of it, with tails that fall as e^{−δ|r|} (Huber 1964)."""
     inside, edge = loss.information, loss.threshold
     upper = np.abs(levels - 0.5)

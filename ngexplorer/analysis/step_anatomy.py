@@ -26,6 +26,12 @@ _FORMULAS: dict[str, tuple[str, str]] = {
     "gradient_norm": ("‖∇h(θ)‖", "Martens 2020, §6"),
     "angle": ("arccos(−∇hᵀδ / (‖∇h‖‖δ‖))", "Martens 2020, §6"),
     "curvature_along_step": ("δᵀBδ / ‖δ‖²", "Martens 2020, §7"),
+    "hessian_along_step": ("δᵀHδ / ‖δ‖²", "Martens 2020, §7"),
+    "angle_newton": ("∠(δ, −(H + λI)⁻¹∇h)", "Martens 2020, §10"),
+    "angle_gauss_newton": ("∠(δ, −(G + λI)⁻¹∇h)", "Martens 2020, §10"),
+    "angle_natural_gradient": ("∠(δ, −(F + λI)⁻¹∇h)", "Martens 2020, §10"),
+    "angle_natural_gradient_empirical": ("∠(δ, −(F̄ + λI)⁻¹∇h)", "Martens 2020, §11"),
+    "angle_kfac": ("∠(δ, −(G + γ/π I)⁻¹ ⊗ (A + πγI)⁻¹ ∇h)", "Martens and Grosse 2015, §6.3"),
     "lowest_eigenvalue": ("λmin of B", "Martens 2020, §10"),
     "solver_iterations": ("products with B, one an iteration", _HESTENES),
     "solver_residual": ("‖(B + λI)d + ∇h‖ / ‖∇h‖", _HESTENES),
@@ -86,7 +92,7 @@ def anatomy(step: Step, optimizer: Optimizer, number: int = 1) -> Anatomy:
     ]
     facts = [
         Fact(name, getattr(step, name), formula, source)
-        for name, (formula, source) in _formulas(optimizer).items()
+        for name, (formula, source) in formulas(optimizer).items()
         if not math.isnan(getattr(step, name))
     ]
     return Anatomy(tuple(word for word in words if word), tuple(facts), after)
@@ -103,8 +109,8 @@ def next_damping(step: Step, optimizer: Optimizer, number: int = 1) -> float:
     return rule.adapted(step.damping, step.reduction_ratio)
 
 
-def _formulas(optimizer: Optimizer) -> dict[str, tuple[str, str]]:
-    """Every column's formula and its source, as this optimizer fills it."""
+def formulas(optimizer: Optimizer) -> dict[str, tuple[str, str]]:
+    """Each column's formula and its source, as this optimizer fills it."""
     found = dict(_FORMULAS)
     rule, momentum = optimizer.damping, type(optimizer.momentum)
     if momentum in _MOMENTA:

@@ -38,6 +38,13 @@ class TooLargeError(MemoryError):
     """A dense matrix does not fit into memory."""
 
 
+def lost_in_rounding(factor: Tensor) -> Tensor:
+    """Whether a pivot of a Cholesky factor is rounding beside the largest, at most n units of its last place: a
+    singular matrix may have a factor by chance, and what is solved with it is rounding then. A scalar tensor."""
+    pivots = factor.diagonal().square()
+    return pivots.min() <= len(pivots) * torch.finfo(factor.dtype).eps * pivots.max()
+
+
 class Curvature:
     """A symmetric P × P matrix at one θ of an objective, a mean over cases, weight decay's ηI included.
 
@@ -70,7 +77,8 @@ class Curvature:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return (self.objective.parameters, self.objective.parameters)
+        size = self.objective.parameters
+        return (size, size)
 
     def matvec(self, v: Tensor) -> Tensor:
         """B v, (P,) → (P,). Raises ValueError for another shape."""
@@ -93,6 +101,10 @@ class Curvature:
 
     def __matmul__(self, v: Tensor) -> Tensor:
         return self.matvec(v) if v.ndim == 1 else self.matmat(v)
+
+    def inner(self, vectors: Tensor) -> Tensor:
+        """VᵀBV, (P, K) → (K, K), for the price that this kind of matrix has for it. Raises ValueError as `matmat`."""
+        return vectors.T @ self.matmat(vectors)
 
     def _kept(self, what: str, compute: Callable[[], Any]) -> Any:
         """What this kind of matrix has computed at this point. The point keeps tensors and not this object, which holds
@@ -145,6 +157,20 @@ class Curvature:
             some[start:stop].fill_diagonal_(1)
             result[start:stop] = self.matmat(some)[start:stop].diagonal()
         return result
+
+    def block(self, rows: slice) -> Tensor:
+        """The diagonal block at those rows, (n, n): cut from the dense matrix where there is one or it is small, else
+        by products with the block's own columns."""
+        if (self._key, "dense") in self.point.cache or self.shape[0] <= LARGEST_FACTORIZED:
+            return self.dense()[rows, rows]
+        size, like = rows.stop - rows.start, self.point.theta
+        columns = []
+        for start in range(0, size, _AT_ONCE):
+            stop = min(start + _AT_ONCE, size)
+            some = torch.zeros(self.shape[0], stop - start, dtype=like.dtype, device=like.device)
+            some[rows.start + start : rows.start + stop].fill_diagonal_(1)
+            columns.append(self.matmat(some)[rows])
+        return torch.cat(columns, 1)
 
     def trace(self, probes: int | None = None, seed: int = 0) -> Tensor:
         """tr B, a scalar tensor: exact, or with `probes` random signs v the mean of vᵀBv (Hutchinson 1989), whose
@@ -207,8 +233,10 @@ class Curvature:
     def cholesky(self, damping: float) -> tuple[Tensor, Tensor]:
         """L with L Lᵀ = B + damping·I, (P, P), and a scalar int32 tensor that is 0 where there is one: what is not
         numerically positive definite has none. Nothing is read from the device."""
-        damped = self.dense().clone()
-        damped.diagonal().add_(damping)
+        damped = self.dense()
+        if damping:
+            damped = damped.clone()
+            damped.diagonal().add_(damping)
         self.point.count_flops(len(damped) ** 3 / 3)
         factor, info = torch.linalg.cholesky_ex(damped)
         return factor, info

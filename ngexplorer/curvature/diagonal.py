@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ngexplorer.curvature.base import LARGEST_FACTORIZED, Curvature, IndefiniteError
+from ngexplorer.curvature.base import Curvature, IndefiniteError
 
 
 class Part(Curvature):
@@ -54,22 +54,9 @@ class LayerDiagonal(Part):
         return self.of.diagonal()
 
     def blocks(self) -> list[Tensor]:
-        """The blocks, one for each of `objective.layers`; cut from the dense matrix where there is one or it is small,
-        else by products with their own columns."""
-        if (self.of._key, "dense") in self.point.cache or self.shape[0] <= LARGEST_FACTORIZED:
-            return [self.of.dense()[layer, layer] for layer in self.objective.layers]
-        found: list[Tensor] = self._kept("blocks", lambda: [self._block(layer) for layer in self.objective.layers])
+        """The blocks, one for each of `objective.layers`."""
+        found: list[Tensor] = self._kept("blocks", lambda: [self.of.block(layer) for layer in self.objective.layers])
         return found
-
-    def _block(self, layer: slice) -> Tensor:
-        size, like = layer.stop - layer.start, self.point.theta
-        columns = []
-        for start in range(0, size, 16):
-            stop = min(start + 16, size)
-            some = torch.zeros(self.shape[0], stop - start, dtype=like.dtype, device=like.device)
-            some[layer.start + start : layer.start + stop].fill_diagonal_(1)
-            columns.append((self.of @ some)[layer])
-        return torch.cat(columns, 1)
 
     def eigenvalues(self) -> Tensor:
         """All eigenvalues, ascending, (P,): those of the blocks."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ngexplorer.curvature.kfac import KFAC, Factors, Labels, Sharing
+from ngexplorer.curvature.kfac import KFAC, Tikhonov
 from ngexplorer.curvature.layers import rows_of
-from ngexplorer.objectives import Objective, Point
+from ngexplorer.objectives import Objective
 from ngexplorer.objectives.networks import Statistics
 from ngexplorer.objectives.networks.base import Affine
 
@@ -20,29 +22,42 @@ class EKFAC(KFAC):
 
     name: ClassVar[str] = "ekfac"
     title: ClassVar[str] = "EKFAC matrix"
+    dampings: ClassVar[tuple[Tikhonov, ...]] = ("exact",)
+    _basis: tuple[tuple[Affine, Tensor, Tensor], ...] = ()
+    """Given by `with_basis`, as is `_scalings`"""
+    _scalings: tuple[Tensor, ...] = ()
 
-    def __init__(
-        self,
-        objective: Objective,
-        theta: Tensor | Point,
-        labels: Labels = "sampled",
-        seed: int = 0,
-        *,
-        sharing: Sharing = "expand",
-    ) -> None:
-        super().__init__(objective, theta, labels, seed, sharing=sharing)
-        if not objective.gradients_by_layers:
-            raise ValueError(
-                f"{self.title}: of outputs at several positions of a case the layers know only the gradients' sum; "
-                "KFAC is accepted"
-            )
+    @staticmethod
+    def _refusal(objective: Objective) -> str | None:
+        if objective.affine_refusal is None and not objective.gradients_by_layers:
+            return "of outputs at several positions of a case the layers know only the gradients' sum; KFAC is accepted"
+        return objective.affine_refusal
 
-    def _eigenbasis(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
-        found: list[tuple[Factors, Tensor, Tensor, Tensor]] = self._kept("eigenbasis", self._moments)
+    def with_basis(self, basis: Sequence[tuple[Affine, Tensor, Tensor]], scalings: Sequence[Tensor] = ()) -> EKFAC:
+        """The matrix in another basis, an earlier one say, U_G and U_A of every layer: with the second moments that
+        this point's gradients have in it, or those given."""
+        changed = copy.copy(self)
+        changed._basis, changed._scalings, changed._token = tuple(basis), tuple(scalings), object()
+        return changed
+
+    @property
+    def basis(self) -> list[tuple[Affine, Tensor, Tensor]]:
+        """U_G and U_A of every layer, in θ's order."""
+        return list(self._basis) or [(f.layer, u_g, u_a) for f, (_, u_g), (_, u_a) in self.bases]
+
+    @property
+    def scalings(self) -> list[Tensor]:
+        """s of every layer, (outputs, inputs + 1)."""
+        return [scale for *_, scale in self._eigenbasis()]
+
+    def _eigenbasis(self) -> list[tuple[Affine, Tensor, Tensor, Tensor]]:
+        found: list[tuple[Affine, Tensor, Tensor, Tensor]] = self._kept("eigenbasis", self._moments)
         return found
 
-    def _moments(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
-        bases = [(f, u_g, u_a) for f, (_, u_g), (_, u_a) in self._bases()]
+    def _moments(self) -> list[tuple[Affine, Tensor, Tensor, Tensor]]:
+        bases = self.basis
+        if self._scalings:
+            return [(*basis, scale) for basis, scale in zip(bases, self._scalings, strict=True)]
         totals = [torch.zeros(len(u_g), len(u_a), dtype=u_g.dtype, device=u_g.device) for _, u_g, u_a in bases]
         for chunk in self.point.statistics(self._scores()):
             for found, total, (_, u_g, u_a) in zip(chunk, totals, bases, strict=True):
@@ -52,33 +67,28 @@ class EKFAC(KFAC):
     def _product(self, vectors: Tensor) -> Tensor:
         columns = vectors[:, None] if vectors.ndim == 1 else vectors
         result = torch.empty_like(columns)
-        for f, left, right, scale in self._eigenbasis():
-            inside = left.T @ self._matrix(columns, f.layer) @ right
-            self._place(left @ (inside * scale) @ right.T, f.layer, result)
+        for layer, left, right, scale in self._eigenbasis():
+            inside = left.T @ self._matrix(columns, layer) @ right
+            self._place(left @ (inside * scale) @ right.T, layer, result)
         return result.view(vectors.shape)
 
     def _blocks(self) -> list[tuple[Affine, Tensor]]:
         blocks = []
-        for f, left, right, scale in self._eigenbasis():
+        for layer, left, right, scale in self._eigenbasis():
             basis = torch.kron(left, right)
-            blocks.append((f.layer, basis * scale.reshape(-1) @ basis.T))
+            blocks.append((layer, basis * scale.reshape(-1) @ basis.T))
         return blocks
 
     def _diagonal(self) -> Tensor:
         result = torch.empty_like(self.point.theta)[:, None]
-        for f, left, right, scale in self._eigenbasis():
-            self._place((left.square() @ scale @ right.square().T)[None], f.layer, result)
+        for layer, left, right, scale in self._eigenbasis():
+            self._place((left.square() @ scale @ right.square().T)[None], layer, result)
         return result[:, 0] + self.objective.weight_decay
 
     def eigenvalues(self) -> Tensor:
         """All eigenvalues, ascending, (P,): the second moments."""
         spectra = [scale.reshape(-1) for *_, scale in self._eigenbasis()]
         return torch.cat(spectra).sort()[0] + self.objective.weight_decay
-
-    def solve(self, b: Tensor, damping: float = 0.0) -> Tensor:
-        """(B + damping·I)⁻¹ b, (P,) → (P,). Raises IndefiniteError where that is singular."""
-        self._check(b)
-        return self._solve_exactly(b, damping)
 
 
 def _squares(found: Statistics, u_g: Tensor, u_a: Tensor) -> Tensor:

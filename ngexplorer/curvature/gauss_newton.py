@@ -46,6 +46,12 @@ class GaussNewton(Curvature):
     def _product(self, vectors: Tensor) -> Tensor:
         return self.point.product(vectors, self._push, self.second_order)
 
+    def inner(self, vectors: Tensor) -> Tensor:
+        if self.second_order or vectors.shape[1] > self.objective.directions_at_once:
+            return super().inner(vectors)
+        found, penalty = self.point.inner(vectors, self._push), self._penalty(vectors)
+        return found + vectors.T @ penalty if isinstance(penalty, Tensor) else found
+
     def _dense(self) -> Tensor:
         rows, size = self.point.outputs.numel(), self.shape[0]
         if rows * size * size <= _SMALL and self._gradient_in_range and self.objective.structured:

@@ -19,6 +19,7 @@ from ngexplorer.objectives.networks.base import Affine
 
 Labels = Literal["sampled", "exact", "training"]
 Sharing = Literal["expand", "reduce"]
+Tikhonov = Literal["factored", "exact"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class KFAC(Curvature):
     sharing: how the positions of a shared weight (a convolution's pixels) are put together: "expand" takes each as a
     case of its own, "reduce" averages ā and sums g over them first (Eschenhagen et al. 2023).
     tikhonov: `solve` damps the factors, A + πγI and G + γ/π I with γ² = damping + η and π² = (tr A/d_A)/(tr G/d_G)
-    ("factored"), or solves with F + (damping)I as it is ("exact").
+    ("factored", the default), or solves with F + (damping)I as it is ("exact").
 
     Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers, each used once, and for
     labels other than the training ones where the loss is not the negative log of a density.
@@ -56,6 +57,8 @@ class KFAC(Curvature):
 
     name: ClassVar[str] = "kfac"
     title: ClassVar[str] = "K-FAC matrix"
+    dampings: ClassVar[tuple[Tikhonov, ...]] = ("factored", "exact")
+    """What `tikhonov` may be, the default first"""
 
     def __init__(
         self,
@@ -65,17 +68,19 @@ class KFAC(Curvature):
         seed: int = 0,
         *,
         sharing: Sharing = "expand",
-        tikhonov: Literal["factored", "exact"] = "factored",
+        tikhonov: Tikhonov | None = None,
     ) -> None:
+        tikhonov = tikhonov or self.dampings[0]
         for name, value, accepted in (
             ("labels", labels, ("sampled", "exact", "training")),
             ("sharing", sharing, ("expand", "reduce")),
-            ("tikhonov", tikhonov, ("factored", "exact")),
+            ("tikhonov", tikhonov, self.dampings),
         ):
             if value not in accepted:
                 raise ValueError(f"{name}: {value!r}; one of {', '.join(accepted)} is accepted")
-        if objective.affine_refusal is not None:
-            raise ValueError(f"{self.title}: {objective.affine_refusal}")
+        refusal = self._refusal(objective)
+        if refusal is not None:
+            raise ValueError(f"{self.title}: {refusal}")
         if labels != "training":
             require_density(objective, self.title)
         if not objective.plain_penalty:
@@ -87,6 +92,11 @@ class KFAC(Curvature):
         self._given: list[Factors] | None = None
         self._token: object = None
         """Tells what is computed from given factors apart from all else that the point keeps"""
+
+    @staticmethod
+    def _refusal(objective: Objective) -> str | None:
+        """Why a model has no such matrix; None: it has."""
+        return objective.affine_refusal
 
     def with_factors(self, factors: list[Factors]) -> KFAC:
         """The same matrix with these factors, running averages say, in place of those estimated at the point."""
@@ -218,13 +228,18 @@ class KFAC(Curvature):
             found = self.point.cache[(self._key, "inverses")] = (damping, self.inverses(damping))
         return self.solve_with(found[1], b)
 
+    def gamma(self, damping: float) -> float:
+        """γ = √(damping + η) (Martens and Grosse 2015, §6.6)."""
+        return float((damping + self.objective.weight_decay) ** 0.5)
+
     def solve_with(self, inverses: Sequence[Inverse], b: Tensor) -> Tensor:
         """The inverses' product with b, (P,) → (P,)."""
         return self._by_layers(b, [(f.layer, f.left, f.right) for f in inverses])
 
-    def inverses(self, damping: float) -> list[Inverse]:
-        """The inverses of G + γ/π I and A + πγ I of every layer. Raises IndefiniteError where one is singular."""
-        gamma = (damping + self.objective.weight_decay) ** 0.5
+    def inverses(self, damping: float, gamma: float | None = None) -> list[Inverse]:
+        """The inverses of G + γ/π I and A + πγ I of every layer, γ = √(damping + η) unless it is given. Raises
+        IndefiniteError where one is singular."""
+        gamma = self.gamma(damping) if gamma is None else gamma
         found, infos = [], []
         for f in self.factors:
             # π² = (tr A/d_A)/(tr G/d_G), on the device: nothing is read.
@@ -246,22 +261,24 @@ class KFAC(Curvature):
         """In the Kronecker eigenbasis, where the matrix is diagonal."""
         result = torch.empty_like(b)[:, None]
         shift = damping + self.objective.weight_decay
-        for f, left, right, scale in self._eigenbasis():
+        for layer, left, right, scale in self._eigenbasis():
             lowest = float(scale.min())
             if not lowest + shift > 0:
                 raise IndefiniteError(self.title, damping, lowest + self.objective.weight_decay)
-            matrix = left.T @ self._matrix(b[:, None], f.layer)[0] @ right
-            self._place((left @ (matrix / (scale + shift)) @ right.T)[None], f.layer, result)
+            matrix = left.T @ self._matrix(b[:, None], layer)[0] @ right
+            self._place((left @ (matrix / (scale + shift)) @ right.T)[None], layer, result)
         return result[:, 0]
 
-    def _eigenbasis(self) -> list[tuple[Factors, Tensor, Tensor, Tensor]]:
+    def _eigenbasis(self) -> list[tuple[Affine, Tensor, Tensor, Tensor]]:
         """Of every layer: eigenvectors U_G and U_A, and the eigenvalues over them, (outputs, inputs + 1)."""
         bases = []
-        for f, (d_g, u_g), (d_a, u_a) in self._bases():
-            bases.append((f, u_g, u_a, torch.outer(d_g, d_a)))
+        for f, (d_g, u_g), (d_a, u_a) in self.bases:
+            bases.append((f.layer, u_g, u_a, torch.outer(d_g, d_a)))
         return bases
 
-    def _bases(self) -> list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+    @property
+    def bases(self) -> list[tuple[Factors, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+        """Every layer's factors with the eigenvalues and vectors of G and of A."""
         key = ("kronecker bases", self.labels, self.seed, self.sharing, self._token)
         if key not in self.point.cache:
             self.point.cache[key] = [(f, _eigh(f.g), _eigh(f.a)) for f in self.factors]

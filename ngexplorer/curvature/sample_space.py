@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ngexplorer.curvature.base import lost_in_rounding
 from ngexplorer.curvature.layers import gram_by_layers
 from ngexplorer.objectives import Point
 
@@ -23,6 +24,8 @@ def solve_gradient(point: Point, root: Tensor, whitened: Tensor, damping: float)
     root: S (N, C, R). whitened: r with S r = ∂L/∂z of each case, (N, R). Since the loss's part of the gradient is
     J̃ᵀr/√N, it is J̃ᵀ(K + (λ + η)I)⁻¹ r/√N (push-through): good in float32 too, where Woodbury's formula cancels. That is
     used for the penalty's part ηθ alone.
+
+    Raises torch.linalg.LinAlgError where K + (λ + η)I is not positive definite to rounding.
     """
     objective, n = point.objective, len(point.outputs)
     total = damping + objective.weight_decay
@@ -30,6 +33,10 @@ def solve_gradient(point: Point, root: Tensor, whitened: Tensor, damping: float)
     matrix.diagonal().add_(total)
     point.count_flops(len(matrix) ** 3 / 3)
     factor = torch.linalg.cholesky(matrix)
+    if factor.dtype == torch.float32 and bool(lost_in_rounding(factor)):
+        raise torch.linalg.LinAlgError(
+            "linalg.cholesky: a pivot is rounding beside the largest; more damping is needed"
+        )
 
     def pulled(right: Tensor) -> Tensor:
         """J̃ᵀ K⁻¹ right for right (N, R)."""

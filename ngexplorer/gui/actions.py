@@ -50,6 +50,19 @@ MENUS: dict[str, tuple[Declared | None, ...]] = {
         Declared("reset", "R&eset", "Start over with the set-up as it is now", "Ctrl+R", "reset"),
         None,
         Declared("live", "&Follow the latest step", "Leave the past", "Ctrl+L", "live"),
+        Declared("play-back", "&Play back", "Play the steps taken from the current one on, or pause", "P"),
+        Declared("previous-event", "To the e&vent before", "The edit or failure before", "Alt+Left", "previous"),
+        Declared("next-event", "To the &next event", "The next edit or failure", "Alt+Right", "next"),
+    ),
+    "&Compare": (
+        Declared(
+            "duplicate", "&Duplicate with a change", "A copy of the highlighted run, open to be changed", "Ctrl+D"
+        ),
+        Declared("settings", "Compare &settings…", "In what two highlighted runs differ", "Ctrl+Shift+D"),
+        Declared("alike", "All runs &alike", "Highlight no run", "Ctrl+Shift+L"),
+        None,
+        Declared("target", "&Target loss", "Type the loss that every run is timed to", "Ctrl+G"),
+        Declared("copy-table", "&Copy the table", "The runs table to the clipboard", "Ctrl+Shift+C"),
     ),
     "&View": (
         Declared("grid", "Plots as a &grid", "One plot above, the others below it", "Ctrl+Alt+1"),

@@ -90,16 +90,22 @@ class Choice(QComboBox):
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         complex_control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(complex_control, option, part, self).width()
+        room = self.style().subControlRect(complex_control, option, part, self).width() - self._icon_width
         return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room)
 
     def sizeHint(self) -> QSize:
         """Wide enough for what is chosen."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        text = QSize(self.fontMetrics().horizontalAdvance(self.currentText()) + 2, self.fontMetrics().height())
+        width = self.fontMetrics().horizontalAdvance(self.currentText()) + 2 + self._icon_width
+        text = QSize(width, self.fontMetrics().height())
         wanted = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
         return super().sizeHint().expandedTo(wanted)
+
+    @property
+    def _icon_width(self) -> int:
+        """What an icon before the title takes of its room."""
+        return 0 if self.itemIcon(self.currentIndex()).isNull() else self.iconSize().width() + 4
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A click on what cannot be chosen does nothing: Qt would take the item that was last under the pointer."""
@@ -193,6 +199,14 @@ class Entry(QLineEdit):
             self.window().setFocus()
 
 
+def mark_invalid(editor: QWidget, invalid: bool) -> None:
+    """Draw an editor as one whose value cannot be, or as any other."""
+    if editor.property("invalid") != invalid:
+        editor.setProperty("invalid", invalid)
+        editor.style().unpolish(editor)
+        editor.style().polish(editor)
+
+
 class Field(QWidget):
     """An editor, and under it what is wrong with its value."""
 
@@ -214,10 +228,7 @@ class Field(QWidget):
         """Mark the field and say why; an empty reason unmarks it."""
         self.message.setText(reason)
         self.message.setVisible(bool(reason))
-        if self.editor.property("invalid") != bool(reason):
-            self.editor.setProperty("invalid", bool(reason))
-            self.editor.style().unpolish(self.editor)
-            self.editor.style().polish(self.editor)
+        mark_invalid(self.editor, bool(reason))
 
 
 class RecordForm(QWidget):
@@ -261,6 +272,12 @@ class RecordForm(QWidget):
         for name, setter in self._setters.items():
             if name in raw:
                 setter(raw[name])
+
+    def take_focus(self) -> None:
+        """Take the keyboard to the first line to type in, else to the first choice."""
+        editors = [field.editor for field in self._fields.values()]
+        lines = [editor for editor in editors if isinstance(editor, Entry)]
+        (lines or editors)[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def mark(self, faults: dict[str, str]) -> set[str]:
         """Mark what is wrong, reasons by path, at the field there or the nearest above it, and unmark all else; returns

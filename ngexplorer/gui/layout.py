@@ -163,17 +163,20 @@ class Arrangement:
 
     def reset(self) -> None:
         """Every panel where it was at first."""
-        # Where the window is narrow the plots need the room of the explanations; the View menu opens them.
-        roomy = self._window.width() >= _ROOMY
         places = [(_LEFT, self.setup), *((_RIGHT, panel) for panel in self.explanations), (_BOTTOM, self.runs)]
         for area, panel in places:
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(roomy or area != _RIGHT)
+            panel.setVisible(area != _RIGHT or self._roomy)
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
         self.share()
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether the explanations fit in beside the plots; where they do not, the View menu opens them."""
+        return self._window.width() >= _ROOMY
 
     def _widen(self) -> None:
         self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
@@ -183,6 +186,8 @@ class Arrangement:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
         if not self._settled:
             self._settled = True
+            for panel in self.explanations:
+                panel.setVisible(self._roomy)
             self._widen()
             self.plots.arrange("grid")
             self.share()

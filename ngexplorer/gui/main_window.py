@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, perf_counter
 
@@ -36,14 +37,19 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
-from ngexplorer.gui.layout import Arrangement
+from ngexplorer.gui.layout import Arrangement, Panel
 from ngexplorer.gui.palette import Palette
+from ngexplorer.gui.panels.comparison import Comparison
+from ngexplorer.gui.panels.export import Export
 from ngexplorer.gui.panels.notices import Notices
-from ngexplorer.gui.panels.runs_table import RunsTable
+from ngexplorer.gui.panels.runs_table import RunsTable, Target
 from ngexplorer.gui.panels.setup import SetupPanel
+from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.function import FunctionView
 from ngexplorer.gui.plots.local_model import LocalModelView
+from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
@@ -52,7 +58,7 @@ from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.presenter import Presenter
 from ngexplorer.gui.report import report
-from ngexplorer.gui.session import Notice, Session
+from ngexplorer.gui.session import Group, Notice, Session, Shown
 from ngexplorer.gui.undo import Undo
 from ngexplorer.optimizers.catalog import recipes
 from ngexplorer.runs import experiment as experiments
@@ -96,14 +102,21 @@ class MainWindow(QMainWindow):
         self.curves = CurvesView(session)
         self.spectrum = SpectrumView(session)
         self.timeline = Timeline(session)
+        self.timeline.told.connect(self._tell)
         self.table = RunsTable(session)
+        self.target = Target(self.table)
         self.notices = Notices(session)
+        self.anatomy = StepAnatomy(session)
+        self.matrices = MatricesView(session)
+        self.function = FunctionView(session)
         self.views: list[View] = [
             self.trajectory,
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
             LocalModelView(session),
+            self.matrices,
+            self.function,
         ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)
@@ -117,12 +130,18 @@ class MainWindow(QMainWindow):
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        self.arrangement = Arrangement(self, self.setup, self.views, [], self.timeline, self.table)
+        explanations = [Panel("step anatomy", "Step anatomy", self.anatomy)]
+        self.arrangement = Arrangement(self, self.setup, self.views, explanations, self._timeline_head(), self.table)
         self.presenter = Presenter(self)
         self._list_panels()
         self._make_status()
+        for key in ("duplicate", "settings", "alike", "copy-table"):
+            self.table.addAction(self.actions_[key])
+        self._allow_comparing()
 
         session.state_changed.connect(self._show_state)
+        session.shown_changed.connect(self._allow_comparing)
+        session.race_changed.connect(self._allow_comparing)
         # Methods of a widget, which end with it; a lambda would outlive the window.
         session.race_changed.connect(self._show_race)
         session.experiment_changed.connect(self._share)
@@ -150,6 +169,16 @@ class MainWindow(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         QTimer.singleShot(0, self, self.arrangement.settle)
+
+    def _timeline_head(self) -> QWidget:
+        """The timeline, and beside it the loss that the table below times runs to."""
+        head = QWidget()
+        row = QHBoxLayout(head)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2 * themes.GRID)
+        row.addWidget(self.timeline, 1)
+        row.addWidget(self.target)
+        return head
 
     def _header(self) -> QWidget:
         self.title = Elided()
@@ -204,6 +233,14 @@ class MainWindow(QMainWindow):
                 "stop": self.stop,
                 "reset": session.reset,
                 "live": lambda: session.set_time(None),
+                "play-back": self.timeline.play_back,
+                "previous-event": lambda: self.timeline.jump(-1),
+                "next-event": lambda: self.timeline.jump(1),
+                "duplicate": self.duplicate,
+                "settings": self.compare_settings,
+                "alike": lambda: session.highlight([]),
+                "target": self.target.take_focus,
+                "copy-table": self.copy_table,
                 "grid": lambda: self.arrangement.plots.arrange("grid"),
                 "row": lambda: self.arrangement.plots.arrange("row"),
                 "tabs": lambda: self.arrangement.plots.arrange("tabs"),
@@ -242,6 +279,9 @@ class MainWindow(QMainWindow):
             action = QAction(title, self)
             action.triggered.connect(lambda _=False, name=name: self.setup.add_optimizer(name))
             self.actions_.take(f"add-{name}", action, "Add optimizer", "Put it into the race")
+
+        for key, action, group, tip in self.trajectory.offered:
+            self.actions_.take(key, action, group, tip)
 
     def _list_panels(self) -> None:
         """Every panel in the View menu, to close it and open it again."""
@@ -288,8 +328,10 @@ class MainWindow(QMainWindow):
         began = perf_counter()
         self.stage.frame()
         self.timeline.pull()
+        self.anatomy.pull()
         if monotonic() - self._slow_at > _SLOW:
             self._slow_at = monotonic()
+            self.timeline.look()
             self.table.pull()
             self._show_numbers()
         self._frame_seconds += 0.1 * (perf_counter() - began - self._frame_seconds)
@@ -298,7 +340,8 @@ class MainWindow(QMainWindow):
         """Draw everything as it now is, whatever the budget."""
         for view in self.views:
             view.pull()
-        self.timeline.pull()
+        self.timeline.look()
+        self.anatomy.pull()
         self.table.pull()
         self._show_numbers()
 
@@ -473,9 +516,50 @@ class MainWindow(QMainWindow):
             self.open_experiment(path)
 
     def export_csv(self) -> None:
+        """Ask what to export, then where to."""
+        dialog = Export(self.session, self.curves.visible_steps, self._export, self)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _export(self, runs: list[Shown], columns: Sequence[str], steps: tuple[int, int] | None) -> None:
         name = self.document.new_file("Export CSV", "runs.csv", "CSV (*.csv)")
         if name:
-            self.session.export_csv(name)
+            self.session.export_csv(name, runs, columns, steps)
+
+    # Comparing.
+
+    @property
+    def _compared(self) -> list[Group]:
+        """The optimizers that stand out, with all or some of their seeds."""
+        chosen = self.session.highlighted
+        return [family for family in self.session.families if any(s.number in chosen for s in family.members)]
+
+    def _allow_comparing(self) -> None:
+        chosen = len(self._compared)
+        where = "click on {} in the runs table, or with Ctrl in the legend"
+        self.actions_.allow("alike", "" if chosen else "No run is highlighted")
+        self.actions_.allow("duplicate", "" if chosen == 1 else "Highlight one run: " + where.format("it"))
+        self.actions_.allow("settings", "" if chosen == 2 else "Highlight two runs: " + where.format("both (Ctrl)"))
+
+    def duplicate(self) -> None:
+        """Put a copy of the optimizer that stands out beside it, open to be changed."""
+        (family,) = self._compared
+        self.arrangement.setup.show()
+        self.setup.duplicate(family.members[0].contender)
+
+    def compare_settings(self) -> None:
+        """Show in what the two optimizers that stand out differ."""
+        first, second = self._compared
+        dialog = Comparison(first, second, self.session, self)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def copy_table(self) -> None:
+        self.table.copy()
+        self.session.noticed.emit(Notice("The table is on the clipboard", error=False))
+
+    def _tell(self, what: str) -> None:
+        self.statusBar().showMessage(what)
 
     def copy_report(self) -> None:
         """Put the report on the clipboard."""

@@ -8,11 +8,14 @@ from PySide6.QtCore import QByteArray
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.layout import VERSION
+from ngexplorer.gui.plots.lines import Lines
 from ngexplorer.gui.plots.view import View
 
 if TYPE_CHECKING:
     from ngexplorer.gui.main_window import MainWindow
 
+_THICKER = 2.0
+"""How many times as thick as usual lines are."""
 _TEXT, _TITLE = 20, 26
 _AXES = (84, 44)
 """Pixels: the type, that of the title, and the room for the numbers of the left and the lower axis."""
@@ -50,7 +53,7 @@ class Presenter:
         pointer = [i for i, view in enumerate(window.views) if view.underMouse()]
         self._shown = [*keyboard, *pointer, 0][0]
         self._before = (window.saveState(VERSION), arrangement.plots.saveState(VERSION))
-        for panel in (arrangement.setup, arrangement.runs):
+        for panel in (arrangement.setup, *arrangement.explanations, arrangement.runs):
             panel.hide()
         window.statusBar().hide()
         self._show()
@@ -81,6 +84,7 @@ class Presenter:
         panel = self._window.arrangement.plots.panels[self._shown]
         panel.setStyleSheet(
             f"QWidget {{ font-size: {_TEXT}px; }} QLabel#title {{ font-size: {_TITLE}px; font-weight: 600; }}"
+            f"QComboBox {{ min-height: {_TEXT + 8}px; }}"
         )
         self._dress()
         self._allow()
@@ -92,12 +96,20 @@ class Presenter:
             self.view.frame.item.getAxis(side).setStyle(tickFont=themes.font(_TEXT))
         self.view.frame.item.getAxis("left").setWidth(_AXES[0])
         self.view.frame.item.getAxis("bottom").setHeight(_AXES[1])
+        self._draw_lines(_THICKER)
         self.view.invalidate()
+
+    def _draw_lines(self, scale: float) -> None:
+        for frame in self.view.frames:
+            for item in frame.item.items:
+                if isinstance(item, Lines):
+                    item.scale_of_pens = scale
 
     def _small(self) -> None:
         """The plot in its usual type again."""
         self._window.arrangement.plots.panels[self._shown].setStyleSheet("")
         self.view.frame.dress(self._window.session.theme)
+        self._draw_lines(1.0)
         self.view.invalidate()
 
     def _allow(self) -> None:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from PySide6.QtCore import QDeadlineTimer, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QColor
 from torch import Tensor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
+from ngexplorer.objectives.landscapes import Landscape
+from ngexplorer.objectives.landscapes.base import Place
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.export import write_csv
+from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import History
 from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError
 
+_FAINT = 0.2
+"""How strongly a run is drawn beside one that is highlighted."""
 # A set-up that is being typed is loaded once it has rested so long, milliseconds.
 _REST = 250
 
@@ -29,10 +35,14 @@ class Shown:
     """A run as every view shows it."""
 
     run: Run
+    number: int
+    """Its place among the runs."""
     contender: int
-    """Its place in the set-up."""
+    """Its optimizer's place in the set-up."""
     colour: str
     style: Qt.PenStyle
+    seeds: int = 1
+    """With how many seeds its optimizer runs."""
 
     @property
     def history(self) -> History:
@@ -40,7 +50,8 @@ class Shown:
 
     @property
     def label(self) -> str:
-        return self.run.label
+        """What it is called, its seed too where its optimizer runs with several."""
+        return self.run.label if self.seeds == 1 else f"{self.run.label}, seed {self.history.seed}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,14 @@ class Group:
     """Runs that differ in the seed alone, drawn as one: their median and quartiles."""
 
     members: tuple[Shown, ...]
+
+    @property
+    def label(self) -> str:
+        return self.members[0].run.label
+
+    @property
+    def colour(self) -> str:
+        return self.members[0].colour
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,7 @@ class Session(QObject):
     state_changed = Signal(str)
     time_changed = Signal()
     shown_changed = Signal()
+    """Runs are hidden or shown, or stand out from the others."""
     theme_changed = Signal()
     noticed = Signal(object)
     setting_refused = Signal(str, str)
@@ -89,6 +109,8 @@ class Session(QObject):
         """Whether the set-up has changed in a way that only a reset applies."""
         self.generation = 0
         """Grows with each new race, so that a view knows to forget the last one."""
+        self.highlighted: frozenset[int] = frozenset()
+        """The runs that stand out, by their numbers; the others are faint. None of them: no run is."""
         self._hidden: set[int] = set()
         self._extremes: dict[tuple[History, str], Extremes] = {}
         self._loading: Experiment | None = None
@@ -192,6 +214,23 @@ class Session(QObject):
         self.experiment_changed.emit()
         self.reset()
 
+    def start_at(self, place: Place) -> None:
+        """Start every run of a test function at another place: a change of the set-up like any other, and a new race of
+        it at once, which goes on where one was going on. Where there is no start, says why."""
+        data = self.experiment.data
+        if not isinstance(data, Landscape):
+            return
+        try:
+            moved = data.started_at(place, self.experiment.loss)
+        except SettingError as error:
+            self.noticed.emit(Notice(f"no run can start there: {error.reason}"))
+            return
+        running = self.state == "running"
+        self.change(msgspec.structs.replace(self.experiment, data=moved))
+        self.reset()
+        if running:
+            self.racer.begin()
+
     def _apply_live(self, before: Experiment, after: Experiment) -> None:
         if after.steps != before.steps:
             self.racer.set_steps(after.steps)
@@ -213,6 +252,7 @@ class Session(QObject):
         self.stale = _structure(self.experiment) != _structure(self._loaded)
         self.time = None
         self._hidden.clear()
+        self.highlighted = frozenset()
         self._extremes.clear()
         self.generation += 1
         self.setting_refused.emit("", "")
@@ -260,23 +300,27 @@ class Session(QObject):
         colours = themes.colours(names, [contender.colour for contender in source.runs] + [None] * len(forks))
         labels = source.labels()
         # The racer puts forks behind all others, each behind the run it parted from.
-        racing = [i for i, contender in enumerate(self._loaded.runs) if contender.enabled]
-        contenders = dict(zip(runs, racing, strict=False))
         self.runs = []
-        for run in runs:
-            if run.origin is not None:
-                contenders[run] = contenders[run.origin.run]
-                labels.append(distinct(f"{run.origin.run.label} {run.origin.suffix}", labels))
-            place = contenders[run] if run.origin is None else len(labels) - 1
-            run.label = run.history.label = labels[place]
+        for number, run in enumerate(runs):
+            if run.origin is None:
+                place = contender = self._loaded.entries[number][0]
+                run.label = run.history.label = labels[place]
+                seeds = self._loaded.seeds
+            else:
+                place, seeds = len(labels), 1
+                parted = self.runs[runs.index(run.origin.run)]
+                contender = parted.contender
+                run.label = run.history.label = distinct(f"{parted.label} {run.origin.suffix}", labels)
+                labels.append(run.label)
             style = themes.STYLES[place % len(themes.STYLES)]
-            self.runs.append(Shown(run, contenders[run], colours[place], style))
+            self.runs.append(Shown(run, number, contender, colours[place], style, seeds))
         self.race_changed.emit()
 
     def _run_ended(self, run: Run) -> None:
+        label = next((shown.label for shown in self.runs if shown.run is run), run.label)
         for event in run.history.events:
             if event.kind in ("failed", "diverged"):
-                words = f"{run.label} {_ending(event.kind, event.message)}"
+                words = f"{label} {_ending(event.kind, event.message)}"
                 self.noticed.emit(Notice(words, event.detail, of_race=True))
 
     # What is shown.
@@ -289,9 +333,41 @@ class Session(QObject):
         (self._hidden.add if hidden else self._hidden.discard)(number)
         self.shown_changed.emit()
 
+    def highlight(self, numbers: Iterable[int]) -> None:
+        """Let these runs stand out in every view; none of them: all alike."""
+        if (chosen := frozenset(numbers)) != self.highlighted:
+            self.highlighted = chosen
+            self.shown_changed.emit()
+
+    def stands_out(self, shown: Shown) -> bool:
+        """Whether no other run is highlighted in its stead."""
+        return not self.highlighted or shown.number in self.highlighted
+
+    def line_colour(self, shown: Shown | Group) -> QColor:
+        """The colour of a run's lines and dots in this theme; see-through where other runs are highlighted."""
+        colour = QColor(themes.line_colour(shown.colour, self.theme))
+        members = shown.members if isinstance(shown, Group) else (shown,)
+        if not all(map(self.stands_out, members)):
+            colour.setAlphaF(_FAINT)
+        return colour
+
+    @property
+    def families(self) -> list[Group]:
+        """The runs of each optimizer together, one for every seed; each fork by itself."""
+        found: dict[tuple[int, int], list[Shown]] = {}
+        for shown in self.runs:
+            fork = 0 if shown.run.origin is None else shown.number
+            found.setdefault((shown.contender, fork), []).append(shown)
+        return [Group(tuple(members)) for members in found.values()]
+
     @property
     def visible(self) -> list[Shown]:
         return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
+
+    @property
+    def in_order(self) -> list[Shown]:
+        """The visible runs in the order in which they are drawn: above the others those that stand out."""
+        return sorted(self.visible, key=self.stands_out)
 
     @property
     def measures(self) -> list[Shown]:
@@ -301,17 +377,11 @@ class Session(QObject):
         return [shown for shown in visible if shown.run.state != "diverged"] or visible
 
     def groups(self, runs: list[Shown]) -> list[Group]:
-        """Those of the runs that have the same optimizer, as it now is, and different seeds."""
-        found: list[list[Shown]] = []
-        for shown in runs:
-            for members in found:
-                same = members[0].run.optimizer == shown.run.optimizer
-                if same and shown.history.seed not in [member.history.seed for member in members]:
-                    members.append(shown)
-                    break
-            else:
-                found.append([shown])
-        return [Group(tuple(members)) for members in found if len(members) > 1]
+        """Those of the runs that differ in the seed alone, by their optimizers. One that diverged or failed has no part
+        in a median: it stands for itself."""
+        sound = [shown for shown in runs if shown.run.state not in ("diverged", "failed")]
+        families = [tuple(shown for shown in family.members if shown in sound) for family in self.families]
+        return [Group(members) for members in families if len(members) > 1]
 
     def extremes(self, shown: Shown, column: str) -> Extremes:
         """Where that column of a run is lowest and highest: one for all views, which grows as they ask it to."""
@@ -340,14 +410,18 @@ class Session(QObject):
         self.theme = theme
         self.theme_changed.emit()
 
-    def export_csv(self, path: str | Path) -> bool:
-        """Write every run to a CSV; tells of a failure, and returns whether it went well."""
+    def export_csv(
+        self, path: str | Path, runs: list[Shown], columns: Sequence[str], steps: tuple[int, int] | None = None
+    ) -> bool:
+        """Write these columns of some runs to a CSV, at all steps or from the first to the last one; tells of a
+        failure, and returns whether it went well."""
+        histories = [shown.history for shown in runs]
         try:
-            write_csv([shown.history for shown in self.runs], path)
+            write_csv(histories, path, columns, steps)
         except OSError as error:
             self.noticed.emit(Notice(str(error)))
             return False
-        rows = sum(len(shown.history) for shown in self.runs)
+        rows = sum(rows_of(history, steps) for history in histories)
         self.noticed.emit(Notice(f"Exported {rows:,} rows to {path}", error=False))
         return True
 

@@ -213,7 +213,8 @@ def dot(colour: QColor, size: int = 10, filled: bool = True) -> QIcon:
             painter.setBrush(colour)
         painter.drawEllipse(QRectF(1, 1, size - 2, size - 2))
         painter.end()
-        made.addPixmap(pixmap)
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # Qt would tint it in a row that is chosen
+            made.addPixmap(pixmap, mode)
     return made
 
 
@@ -271,7 +272,7 @@ def _style_sheet(t: Theme) -> str:
     QFileDialog QToolButton {{ padding: 2px; }}
     QToolButton#quiet {{ background: transparent; border: 1px solid transparent; padding: 2px; }}
     QToolButton#chip {{ background: transparent; border: 1px solid transparent; padding: 1px 0; }}
-    QToolButton#chip:!checked {{ color: {t.muted}; }}
+    QToolButton#chip:!checked, QToolButton#chip[faint="true"] {{ color: {t.muted}; }}
     QToolButton#toggle {{ background: transparent; padding: 2px 5px; color: {t.muted}; }}
     QToolButton#toggle:checked {{ background: {t.raised}; color: {t.text}; }}
     QPushButton#small {{ padding: 2px 10px; }}
@@ -304,10 +305,14 @@ def _style_sheet(t: Theme) -> str:
     QMenuBar {{ background: {t.window}; }}
     QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; color: {t.muted}; }}
     QMenuBar::item:selected {{ background: {t.raised}; color: {t.text}; }}
-    QTableView {{
-        background: transparent; border: none; gridline-color: transparent; outline: none;
-        selection-background-color: {t.raised}; selection-color: {t.text}; }}
-    QTableView::item {{ padding: 0 8px; border: none; }}
+    QTreeView {{
+        background: transparent; border: none; outline: none; selection-background-color: {t.raised}; }}
+    QTreeView::item {{ padding: 0 8px; border: none; }}
+    QTreeView::item:selected {{ background: {t.raised}; }}
+    QTreeView::branch {{ background: transparent; }}
+    QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
+    QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
+    QTreeView::branch:selected {{ background: {t.raised}; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
         padding: 2px 11px; }}
@@ -321,8 +326,8 @@ def _style_sheet(t: Theme) -> str:
     QSlider::handle:horizontal:focus {{ border: 2px solid {t.text}; width: 10px; height: 10px; }}
     QMainWindow::separator {{ background: transparent; width: 8px; height: 8px; }}
     QMainWindow::separator:hover {{ background: {t.hairline}; }}
-    QTabBar {{ background: transparent; }}
-    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 12px; border: none; }}
+    QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
+    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 8px; border: none; }}
     QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
     QDialog#palette {{ border: 1px solid {t.hairline}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
@@ -335,9 +340,16 @@ def _style_sheet(t: Theme) -> str:
     QScrollBar::handle:vertical:hover {{ background: {t.muted}; }}
     QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
         background: none; height: 0; }}
-    QCheckBox::indicator {{
+    QListWidget::item {{ padding: 2px 4px; }}
+    QRadioButton::indicator {{
+        width: 14px; height: 14px; border: 1px solid {t.hairline}; border-radius: 8px; background: {t.field}; }}
+    QRadioButton::indicator:checked {{
+        width: 6px; height: 6px; border: 5px solid {t.accent}; border-radius: 8px; background: {t.on_accent}; }}
+    QRadioButton:focus {{ color: {t.accent}; }}
+    QRadioButton:disabled {{ color: {t.muted}; }}
+    QCheckBox::indicator, QListWidget::indicator {{
         width: 14px; height: 14px; border: 1px solid {t.hairline}; border-radius: 3px; background: {t.field}; }}
-    QCheckBox::indicator:checked {{
+    QCheckBox::indicator:checked, QListWidget::indicator:checked {{
         background: {t.accent}; border-color: {t.accent}; image: url("{images}/check.svg"); }}
     QCheckBox:focus {{ color: {t.accent}; }}
     """

@@ -9,6 +9,7 @@ import itertools
 import queue
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -215,9 +216,10 @@ class _Question:
 
 
 class Analyst(QThread):
-    """Answers one question at a time, the latest of each kind; an older one of that kind is abandoned.
+    """Answers the latest question of each kind; an older one of that kind is abandoned.
 
-    A question is a function of a cancel function that yields answers, coarse first.
+    A question is a function of a cancel function that yields answers, coarse first. A new one has its first answer
+    before those under way have their next, which take turns: nobody's finest keeps another's coarsest waiting.
     """
 
     answered = Signal(str, int, object)
@@ -262,27 +264,42 @@ class Analyst(QThread):
     def run(self) -> None:
         # Two torch threads beside the racer's would spin for the same cores.
         torch.set_num_threads(1)
+        under_way: deque[tuple[_Question, Iterator[Any]]] = deque()
         while True:
             with self._changed:
-                self._working = False
-                while not self._waiting and not self._closing:
+                self._working = bool(under_way)
+                while not self._waiting and not under_way and not self._closing:
                     self._changed.wait()
                 if self._closing:
                     return
-                question = self._waiting.pop(next(iter(self._waiting)))
+                fresh = list(self._waiting.values())
+                self._waiting.clear()
                 self._working = True
-            self._answer(question)
+            under_way.extendleft((question, self._begun(question)) for question in reversed(fresh))
+            question, answers = under_way.popleft()
+            if self._answer(question, answers):
+                under_way.append((question, answers))
 
-    def _answer(self, question: _Question) -> None:
+    def _begun(self, question: _Question) -> Iterator[Any]:
+        """The answers to a question, whose work begins when the first of them is asked for."""
+
         def cancelled() -> bool:
             return self._closing or not self.is_latest(question.key, question.generation)
 
+        yield from question.work(cancelled)
+
+    def _answer(self, question: _Question, answers: Iterator[Any]) -> bool:
+        """Pass on one answer; returns whether there may be more."""
         try:
-            for answer in question.work(cancelled):
-                if cancelled():
-                    return
-                self.answered.emit(question.key, question.generation, answer)
-        except Cancelled:
-            return
+            if self._closing or not self.is_latest(question.key, question.generation):
+                return False
+            answer = next(answers)
+            if self._closing or not self.is_latest(question.key, question.generation):
+                return False
+            self.answered.emit(question.key, question.generation, answer)
+            return True
+        except (Cancelled, StopIteration):
+            return False
         except Exception as error:
             self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+            return False

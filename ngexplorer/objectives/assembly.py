@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -56,23 +58,41 @@ def assemble(
 
     Raises SettingError for parts that do not go together or a device that is not there.
     """
+    (found,) = assemble_each(data, model, loss, [seed], weight_decay=weight_decay, device=device, dtype=dtype)
+    return found
+
+
+def assemble_each(
+    data: AnyData,
+    model: AnyModel,
+    loss: AnyLoss,
+    seeds: Sequence[int],
+    *,
+    weight_decay: float = 0.0,
+    device: str = "cpu",
+    dtype: str = "float64",
+) -> list[Objective]:
+    """The same objective once for each seed that draws its weights, all on the same cases in memory. Raises
+    SettingError as `assemble` does."""
     check(data, model, loss, device)
     cases = data.load()
     traits = data.traits
     asked = model.asked(traits)
-    if isinstance(data, Landscape):
-        network: nn.Module = data.network(loss)
-    else:
-        network = linked(model.build(traits, loss.outputs(asked), torch.Generator().manual_seed(seed)), loss)
     like = torch.empty(0, dtype=DTYPES[dtype], device=device)
-    network = network.to(like)
+
+    def network(seed: int) -> nn.Module:
+        if isinstance(data, Landscape):
+            return data.network(loss).to(like)
+        drawn = model.build(traits, loss.outputs(asked), torch.Generator().manual_seed(seed))
+        return linked(drawn, loss).to(like)
 
     def prepared(pair: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = pair
         return inputs.to(like), loss.encode(targets if asked is traits else inputs, asked, like)
 
     validation = prepared(cases.validation) if cases.validation else None
-    return Objective(network, loss, *prepared((cases.inputs, cases.targets)), weight_decay, validation)
+    training = prepared((cases.inputs, cases.targets))
+    return [Objective(network(seed), loss, *training, weight_decay, validation) for seed in seeds]
 
 
 def linked(network: nn.Module, loss: Loss) -> nn.Module:

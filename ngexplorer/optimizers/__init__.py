@@ -2,7 +2,7 @@
 
 from ngexplorer.optimizers.catalog import RECIPES, make
 from ngexplorer.optimizers.optimizer import Optimizer
-from ngexplorer.optimizers.step import Step
+from ngexplorer.optimizers.step import Rejection, Step
 from ngexplorer.optimizers.stepper import Stepper
 
-__all__ = ["RECIPES", "Optimizer", "Step", "Stepper", "make"]
+__all__ = ["RECIPES", "Optimizer", "Rejection", "Step", "Stepper", "make"]

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ngexplorer.curvature import Curvature
 from ngexplorer.curvature.kfac import Factors, Inverse
+from ngexplorer.curvature.running_average import Numbers
+from ngexplorer.objectives.networks.base import Affine
 from ngexplorer.optimizers import parts
 
 
@@ -33,11 +35,23 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """K-FAC's running averages"""
     inverses: tuple[Inverse, ...] = ()
     inverted_at: int = 0
-    """The count at which the inverses were computed"""
+    """The count at which the inverses, or EKFAC's basis, were computed"""
+    gamma: float = 0.0
+    """K-FAC's γ of the last step"""
+    basis: tuple[tuple[Affine, Tensor, Tensor], ...] = ()
+    """EKFAC's U_G and U_A of every layer"""
+    scalings: tuple[Tensor, ...] = ()
+    """EKFAC's second moments in that basis"""
+    scaled_at: int = 0
+    """The count at which they were computed"""
     matrix: Curvature | None = None
     """The curvature matrix of an earlier step, where it serves for some"""
     looked_at: int = 0
     """The count at which that matrix was looked at"""
+    matrix_average: Numbers = ()
+    """The running average of the matrices"""
+    looks: int = 0
+    """Over how many of them"""
     mean: Tensor | None = None
     """The average of the iterates"""
     averaged: int = 0
@@ -47,6 +61,12 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     def empty(cls, theta: Tensor) -> Memory:
         zero = torch.zeros_like(theta)
         return cls(average=zero, square=zero, velocity=zero)
+
+    def without_matrix(self) -> Memory:
+        """Without what was made of matrices seen so far, for one that is another from now on."""
+        return msgspec.structs.replace(
+            self, matrix=None, matrix_average=(), looks=0, inverses=(), gamma=0.0, basis=(), scalings=()
+        )
 
     def seen(self, gradient: Tensor, curvature: parts.Curvature, momentum: parts.Momentum) -> Memory:
         """With one more gradient in the averages that are kept."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel
-from ngexplorer.curvature import KFAC, Curvature, Fisher, LayerDiagonal
+from ngexplorer.curvature import Curvature, LayerDiagonal
 from ngexplorer.curvature import Diagonal as DiagonalForm
-from ngexplorer.curvature.kfac import Factors
+from ngexplorer.curvature.running_average import RunningAverage, averaged, numbers_of, with_numbers
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers import parts
 from ngexplorer.optimizers.memory import Memory
@@ -102,13 +101,32 @@ class LimitedMemory(Metric):
 
 
 class Solved(Metric):
-    """A curvature matrix and a way to solve with it."""
+    """A curvature matrix and a way to solve with it: the point's own, the one of an earlier step while that serves, or
+    the running average of those seen. `memory` is with it."""
 
     def __init__(
-        self, matrix: Curvature, solver: parts.Solver, memory: Memory, loss: Callable[[Tensor], float]
+        self,
+        part: parts.Matrix,
+        solver: parts.Solver,
+        point: Point,
+        memory: Memory,
+        seed: int,
+        loss: Callable[[Tensor], float],
     ) -> None:
-        self.matrix: Curvature = matrix
-        self.solver, self.memory, self.loss = solver, memory, loss
+        self.solver, self.loss = solver, loss
+        if memory.matrix is not None and memory.count - memory.looked_at < part.refresh:
+            self.matrix: Curvature = memory.matrix
+            self.memory = memory
+            return
+        self.matrix = part.at(point, seed)
+        if part.decay > 0:
+            _require_small(self.matrix)
+            looks = memory.looks + 1
+            average = averaged(memory.matrix_average, numbers_of(self.matrix), looks, part.decay)
+            memory = msgspec.structs.replace(memory, matrix_average=average, looks=looks)
+            self.matrix = with_numbers(self.matrix, average)
+        kept = self.matrix if part.refresh > 1 else None
+        self.memory = msgspec.structs.replace(memory, matrix=kept, looked_at=memory.count)
 
     def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
         matrix = self.matrix
@@ -119,7 +137,8 @@ class Solved(Metric):
                 return Solution(-matrix.solve(gradient, damping), damping, matrix.title.lower())
             solver, why = _chosen(matrix, damping, plain)
         solution = self._by(solver, gradient, damping, plain, cancel)
-        return replace(solution, reason=f"{solution.reason} (automatic: {why})") if why else solution
+        reason = f"{solution.reason} (automatic: {why})"
+        return msgspec.structs.replace(solution, reason=reason) if why else solution
 
     def _by(self, solver: parts.Solver, gradient: Tensor, damping: float, plain: bool, cancel: Cancel) -> Solution:
         matrix = self.matrix
@@ -144,9 +163,11 @@ class Solved(Metric):
 
     def within(self, gradient: Tensor, radius: float, cancel: Cancel) -> Solution:
         """The minimizer of the model in a ball."""
-        if isinstance(self.solver, parts.ConjugateGradient) or self.matrix.shape[0] > parts.Auto.largest_dense:
-            most = self.solver.iterations if isinstance(self.solver, parts.ConjugateGradient) else 250
-            return steihaug(self.matrix, gradient, radius, most, cancel)
+        solver = self.solver
+        if isinstance(solver, parts.Auto) and self.matrix.shape[0] > parts.Auto.largest_dense:
+            solver = parts.ConjugateGradient()
+        if isinstance(solver, parts.ConjugateGradient):
+            return steihaug(self.matrix, gradient, radius, solver.iterations, cancel)
         return in_ball(self.matrix, gradient, radius)
 
     def cubic(self, gradient: Tensor, weight: float) -> Solution:
@@ -154,8 +175,26 @@ class Solved(Metric):
         return with_cube(self.matrix, gradient, weight)
 
 
+def _require_small(matrix: Curvature) -> None:
+    """Raise SettingError where the running average of a matrix would be kept as too many numbers."""
+    if isinstance(matrix, DiagonalForm):
+        return
+    by_layers = isinstance(matrix, LayerDiagonal)
+    sizes = [layer.stop - layer.start for layer in matrix.objective.layers] if by_layers else [matrix.shape[0]]
+    largest = parts.Auto.largest_dense
+    if max(sizes) > largest:
+        what, smaller = ("a layer's block", "diagonal") if by_layers else ("the whole matrix", "layers or diagonal")
+        raise SettingError(
+            "curvature.decay",
+            f"the running average of {what} is kept as n × n numbers, n ≤ {largest:,}; here n is {max(sizes):,}: "
+            f"form = {smaller}, or decay = 0, goes with this model",
+        )
+
+
 def _chosen(matrix: Curvature, damping: float, plain: bool) -> tuple[parts.Solver, str]:
     """The cheapest solver that is exact, conjugate gradient where none is cheap; and why it is that."""
+    if isinstance(matrix, RunningAverage):
+        return parts.Cholesky(), "a running average is a dense matrix"
     structured = matrix.objective.structured
     largest = parts.Auto.largest_dense if structured else parts.Auto.largest_by_products
     size, rows = matrix.shape[0], matrix.point.outputs.numel()
@@ -166,40 +205,3 @@ def _chosen(matrix: Curvature, damping: float, plain: bool) -> tuple[parts.Solve
         return parts.Cholesky(), f"{size:,} parameters"
     kind = "" if structured else " of a model without structure"
     return parts.ConjugateGradient(), f"{size:,} parameters{kind} are more than {largest:,}"
-
-
-class Kronecker(Metric):
-    """K-FAC or EKFAC with running averages of its factors, and inverses that serve for some steps."""
-
-    def __init__(self, part: parts.Kronecker, point: Point, memory: Memory, seed: int) -> None:
-        self.part, self.memory = part, memory
-        self.solved_with: float | None = None
-        fresh = part.kind(point.objective, point, part.labels, seed, sharing=part.sharing)
-        share = min(1 - 1 / memory.count, part.decay)
-        averages = memory.factors or tuple(fresh.factors)
-        factors = tuple(
-            Factors(new.layer, share * old.a + (1 - share) * new.a, share * old.g + (1 - share) * new.g)
-            for old, new in zip(averages, fresh.factors, strict=True)
-        )
-        self.kronecker: KFAC = fresh.with_factors(list(factors))
-        self.matrix: Curvature = Fisher(point.objective, point)
-        """For the model: the exact Fisher, as the Kronecker form gives directions (Martens and Grosse 2015, §6.4)"""
-        refresh = part.refresh if isinstance(part, parts.KFAC) else 1
-        stale = not memory.inverses or (memory.count - memory.inverted_at) >= refresh
-        self.memory = msgspec.structs.replace(
-            memory,
-            factors=factors,
-            inverses=() if stale else memory.inverses,
-            inverted_at=memory.count if stale else memory.inverted_at,
-        )
-
-    def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
-        if isinstance(self.part, parts.EKFAC):
-            return Solution(-self.kronecker.solve(gradient, damping), damping, "Kronecker eigenbasis")
-        inverses, at = self.memory.inverses, self.memory.inverted_at
-        retried = self.solved_with not in (None, damping)  # old inverses would give the rejected direction again
-        if retried or not inverses:
-            inverses, at = tuple(self.kronecker.inverses(damping)), self.memory.count
-        self.solved_with = damping
-        self.memory = msgspec.structs.replace(self.memory, inverses=inverses, inverted_at=at)
-        return Solution(-self.kronecker.solve_with(inverses, gradient), damping, "Kronecker factors")

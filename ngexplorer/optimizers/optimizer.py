@@ -48,6 +48,16 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             found.append(("solver", f"{title} needs none; only 'auto' goes with it"))
         if not solved and isinstance(self.damping, parts.TrustRegion | parts.Cubic):
             found.append(("damping", f"{self.damping.title} needs a matrix that can be decomposed; {title} is none"))
+        bounded = isinstance(self.damping, parts.TrustRegion | parts.Cubic)
+        if isinstance(self.damping, parts.TrustRegion | parts.Cubic) and solved:
+            reason = self.damping.solver_refusal(self.solver)
+            if reason:
+                found.append(("solver", reason))
+        if isinstance(self.curvature, parts.Matrix) and self.curvature.decay > 0:
+            if isinstance(self.solver, parts.SampleSpace):
+                found.append(("solver", "a running average is of the cases of many points; sample space has one's"))
+            if isinstance(self.correction, parts.Geodesic):
+                found.append(("correction", "the geodesics are those of the Fisher metric, not of its running average"))
         if isinstance(self.step, parts.ModelMinimum) and not self.second_order:
             found.append(("step", f"{title} has no quadratic model to minimize"))
         fisher = isinstance(self.curvature, parts.Fisher) and self.curvature.form == "whole"
@@ -59,7 +69,6 @@ class Optimizer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         carried = isinstance(self.momentum, parts.HeavyBall | parts.Nesterov)
         if searching and (carried or not isinstance(self.correction, parts.Euler)):
             found.append(("step", f"{self.step.title} goes along the direction alone, without momentum or correction"))
-        bounded = isinstance(self.damping, parts.TrustRegion | parts.Cubic)
         if bounded and (carried or not isinstance(self.correction, parts.Euler)):
             found.append(
                 ("damping", f"{self.damping.title} bounds the step, momentum or a correction would lengthen it")

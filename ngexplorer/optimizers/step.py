@@ -12,6 +12,19 @@ NO_STEP = "no step"
 """How the outcome of a step begins that found no point to go to."""
 
 
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A trial that a step rejected, in the notation of `Step`; NaN where it came to no such number."""
+
+    damping: float
+    """λ with which it was solved for; of a trust region its radius Δ, of cubic regularization the cube's weight."""
+    predicted_change: float = NAN
+    change: float = NAN
+    """h(θ + δ) − h(θ)"""
+    reduction_ratio: float = NAN
+    step_norm: float = NAN
+    reason: str
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted point, with its rejected trials counted. NaN where a thing does not exist for the method.
 
@@ -33,6 +46,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     angle: Annotated[float, Meta(description="Angle between δ and −∇h, degrees")] = NAN
     curvature_along_step: Annotated[float, Meta(description="δᵀBδ / ‖δ‖²")] = NAN
     hessian_along_step: Annotated[float, Meta(description="δᵀHδ / ‖δ‖² at θ, where a probe looked")] = NAN
+    angle_newton: Annotated[
+        float, Meta(description="Angle between δ and −(H + λI)⁻¹∇h at θ, degrees, where a probe looked")
+    ] = NAN
+    angle_gauss_newton: Annotated[float, Meta(description="The same with the Gauss-Newton matrix for H")] = NAN
+    angle_natural_gradient: Annotated[float, Meta(description="The same with the Fisher matrix for H")] = NAN
+    angle_natural_gradient_empirical: Annotated[float, Meta(description="The same with the empirical Fisher")] = NAN
+    angle_kfac: Annotated[float, Meta(description="The same with K-FAC, its factors damped")] = NAN
     lowest_eigenvalue: Annotated[float, Meta(description="λmin of B, where the solver had to find it")] = NAN
     solver_iterations: Annotated[float, Meta(description="Iterations of the linear solver; NaN for a direct one")] = NAN
     solver_residual: Annotated[float, Meta(description="‖(B + λI)d + g‖ / ‖g‖ of an iterative solver")] = NAN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -17,14 +18,13 @@ _PARALLEL = 1e-8
 """Negative bends this small beside the others are the rounding of directions that are all but parallel."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """δ = α d + μ δ₀, (P,), Bδ where it is known, and the point at θ + δ where a search has looked there already."""
+class Way(msgspec.Struct, frozen=True):
+    """δ = α d + μ δ₀, (P,), δᵀBδ where it is known, and the point at θ + δ where a search has looked there already."""
 
     delta: Tensor
     learning_rate: float
     momentum: float
-    product: Tensor | None = None
+    bend: float | None = None
     after: Point | None = None
     looks: int = 0
     """Points looked at besides the one that is taken"""
@@ -146,12 +146,10 @@ def model_minimum(matrix: Curvature, gradient: Tensor, direction: Tensor, before
     2015, §7): the 2×2 system [dᵀCd, dᵀCδ₀; ·, δ₀ᵀCδ₀](α, μ) = −(gᵀd, gᵀδ₀) with C = B + λI."""
     use = [direction] if before is None else [direction, before]
     span = torch.stack(use, 1)
-    products = matrix @ span
-    lengths = span.T @ span
-    inner = span.T @ products + damping * lengths
     n = len(use)
-    read = torch.cat((inner, lengths, (span.T @ gradient)[None])).double().cpu()
-    system, lengths, right = read[:n], read[n : 2 * n], read[-1]
+    read = torch.cat((matrix.inner(span), span.T @ span, (span.T @ gradient)[None])).double().cpu()
+    bends, lengths, right = read[:n], read[n : 2 * n], read[-1]
+    system = bends + damping * lengths
     # In units in which d and δ₀ bend alike, however long they are; where they are all but parallel the least of the
     # equivalent answers is taken.
     units = system.diagonal().abs().rsqrt()
@@ -161,9 +159,7 @@ def model_minimum(matrix: Curvature, gradient: Tensor, direction: Tensor, before
         # Stationary, but no minimum: the model falls for ever in this plane.
         lowest = float(torch.linalg.eigvals(torch.linalg.pinv(lengths, hermitian=True) @ system).real.min())
         raise IndefiniteError(matrix.title, damping, lowest - damping, exact=False)
-    alpha, *rest = (-units * (torch.linalg.pinv(scaled, hermitian=True) @ (units * right))).tolist()
-    mu = rest[0] if rest else 0.0
-    delta, product = alpha * direction, alpha * products[:, 0]
-    if before is not None:
-        delta, product = delta + mu * before, product + mu * products[:, 1]
-    return Way(delta, alpha, mu if before is not None else math.nan, product=product)
+    shares = -units * (torch.linalg.pinv(scaled, hermitian=True) @ (units * right))
+    alpha, mu = [*shares.tolist(), math.nan][:2]
+    delta = alpha * direction if before is None else alpha * direction + mu * before
+    return Way(delta, alpha, mu, bend=float(shares @ bends @ shares))

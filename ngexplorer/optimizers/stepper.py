@@ -16,12 +16,13 @@ from ngexplorer.objectives import Point
 from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
+from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
 from ngexplorer.optimizers.parts.damping import set_to
 from ngexplorer.optimizers.solvers import Solution
-from ngexplorer.optimizers.step import NO_STEP, Step
+from ngexplorer.optimizers.step import NO_STEP, Rejection, Step
 from ngexplorer.optimizers.step_rules import Way
 from ngexplorer.optimizers.torch_optimizer import TorchOptimizer
 from ngexplorer.optimizers.trial import Trial, attempt
@@ -44,6 +45,8 @@ class Stepper:
         self.seed = seed
         self.control = _initial(optimizer.damping)
         """What the damping rule adapts: λ, a trust region's radius Δ, or the cube's weight M"""
+        self.rejections: list[Rejection] = []
+        """The trials that the last step rejected, in order"""
         self._memory = Memory.empty(point.theta)
         self._beside = self._apart = 0.0
         """Work of this step besides its point's: in gradients of its cases, and of all cases"""
@@ -68,7 +71,7 @@ class Stepper:
         self.optimizer = self.optimizer.changed(path, value)
         if path.startswith("curvature"):
             self._method = None
-            self._memory = msgspec.structs.replace(self._memory, matrix=None)
+            self._memory = self._memory.without_matrix()
         if path in ("damping", "damping.initial", "damping.value", "damping.radius", "damping.weight"):
             self.control = _initial(self.optimizer.damping)
 
@@ -103,14 +106,14 @@ class Stepper:
         """Take δ (P,), which solves (B + λI)δ = −∇h(θ) with some matrix B, whatever the method itself would do; and go
         on with that λ, where there is one. The record is of that B. Where the run has diverged, the point stays."""
         began, point = perf_counter(), self.point
-        work = point.work
+        work, self.rejections = point.work, []
         length = float(torch.linalg.vector_norm(delta))
         self.optimizer = msgspec.structs.replace(
             self.optimizer, damping=set_to(self.optimizer.damping, damping, length)
         )
         self.control = _initial(self.optimizer.damping)
         solution = Solution(delta, damping, "δ(λ) as given")
-        trial = attempt(point, delta, solution.curved(point.gradient), solution, Way(delta, 1.0, math.nan))
+        trial = attempt(point, delta, None, point.gradient, solution, Way(delta, 1.0, math.nan))
         record = self._accept(trial, metrics.Plain(), self._seen(), self.control, 0, "")
         spent = point.work - work + FORWARD
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
@@ -126,6 +129,7 @@ class Stepper:
         spent = earlier.work if earlier else 0.0
         rule = optimizer.damping if isinstance(optimizer.damping, _Adaptive) else None
         drive = self._drive(memory)
+        self.rejections = []
         control, why, lowest = self._scheduled(memory.count), "", math.nan
         for rejected in range(1 + (rule.trials if rule else 0)):
             if cancel():
@@ -141,6 +145,7 @@ class Stepper:
                 if rule is None:
                     raise
                 why, lowest = "not positive definite", error.lowest_eigenvalue
+                self.rejections.append(Rejection(damping=control, reason=why))
                 continue
             if earlier is not None:
                 self._apart = (earlier.work - spent) * earlier.objective.cases / self.objective.cases
@@ -156,6 +161,7 @@ class Stepper:
                 outcome = record.outcome + _limit(rule, self.control)
                 return msgspec.structs.replace(record, lowest_eigenvalue=lowest, outcome=outcome)
             why = why_now
+            self.rejections.append(_rejection(trial, rule, control, why))
         self.control = control
         # What is carried on from earlier steps may be what leads nowhere.
         still = torch.zeros_like(point.theta)
@@ -225,11 +231,9 @@ class Stepper:
                 self._method = self._method or OwnMethod(part, self.seed)
                 return self._method
             case parts.Kronecker():
-                return metrics.Kronecker(part, point, memory, seed)
+                return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                served = memory.matrix is not None and memory.count - memory.looked_at < part.refresh
-                matrix = memory.matrix if served and memory.matrix is not None else part.at(point, seed)
-                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
+                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -272,16 +276,15 @@ class Stepper:
     def _try(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Trial:
         """Go along the direction as the step rule says, and look."""
         way = self._way(metric, solution, drive, memory, cancel)
-        delta, product = way.delta, way.product
+        delta, bend = way.delta, way.bend
         correction = self.optimizer.correction
         if isinstance(correction, parts.Geodesic):
-            delta, product = self._bent(metric, solution, delta, cancel), None
+            delta, bend = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
-            delta, product = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
-        if product is None:
-            product = self._product(metric, solution, drive, way, delta)
+            delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         self._beside += way.looks * FORWARD + way.gradients
-        return attempt(self.point, delta, product, solution, way)
+        found = self._bend(metric, solution, way, delta) if bend is None else bend
+        return attempt(self.point, delta, found, drive, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -305,17 +308,29 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _product(
-        self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | None:
-        """Bδ for the quadratic model: from the system that d solves where δ is a multiple of d, else one product."""
+    def _along(self, metric: metrics.Metric) -> bool:
+        """Whether δ is a multiple of a d that solves a system with B, so that no product is spent on δᵀBδ."""
+        momentum, correction = self.optimizer.momentum, self.optimizer.correction
+        plain = not isinstance(momentum, parts.HeavyBall | parts.Nesterov) and isinstance(correction, parts.Euler)
+        return plain and isinstance(metric, metrics.Solved | metrics.LimitedMemory)
+
+    def _bend(self, metric: metrics.Metric, solution: Solution, way: Way, delta: Tensor) -> Tensor | float | None:
+        """δᵀBδ for the quadratic model; NaN without one, None where it follows from the system that d solves."""
         if not metric.modelled:
-            return None
-        plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
-        plain = plain and isinstance(self.optimizer.correction, parts.Euler)
-        if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive) if plain else None
-        return metric.matrix @ delta
+            return math.nan
+        if self._along(metric):
+            return None if solution.product is None else way.learning_rate * solution.product.dot(delta)
+        return math.nan if metric.matrix is None else metric.matrix.inner(delta[:, None])[0, 0]
+
+    def _promised(self, metric: metrics.Metric, solution: Solution, memory: Memory) -> float:
+        """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
+        drive = self._drive(memory)
+        way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
+        self._beside += way.looks * FORWARD + way.gradients
+        delta = way.delta
+        bend = self._bend(metric, solution, way, delta) if way.bend is None else way.bend
+        assert bend is not None  # d solves a system with the Kronecker form, and the model is of the Fisher itself
+        return float(drive.dot(delta) + 0.5 * (bend + solution.damping * delta.dot(delta)))
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:
         """δ₁ − ½δ₂ with (F + λI)δ₂ = Γ(δ₁, δ₁); δ₁ alone where δ₂ is as long, for then the damping and not the metric
@@ -356,20 +371,12 @@ class Stepper:
         self, trial: Trial, metric: metrics.Metric, memory: Memory, control: float, rejected: int, why: str
     ) -> Step:
         """Go to the trial's point if its loss is finite, and write the record."""
-        rule = self.optimizer.damping
-        record = trial.record(
-            model=rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped",
-            weight=control if isinstance(rule, parts.Cubic) else 0.0,
-            rejected=rejected,
-            why=why,
-        )
+        model, weight = _model(self.optimizer.damping, control)
+        record = trial.record(model=model, weight=weight, rejected=rejected, why=why)
         if not math.isfinite(trial.loss_after):
             return msgspec.structs.replace(record, outcome="diverged: loss not finite")
-        if isinstance(metric, metrics.Kronecker):
+        if isinstance(metric, Kronecker | metrics.Solved):
             memory = metric.memory
-        part = self.optimizer.curvature
-        if isinstance(part, parts.Matrix) and part.refresh > 1 and metric.matrix is not memory.matrix:
-            memory = msgspec.structs.replace(memory, matrix=metric.matrix, looked_at=memory.count)
         delta, momentum = trial.delta, self.optimizer.momentum
         velocity = delta
         if isinstance(momentum, parts.Nesterov):  # δ = αd + μv with v = μv₀ + αd, so δ = (1 + μ)v − μv₀
@@ -400,6 +407,24 @@ def _initial(rule: parts.Damping) -> float:
             return rule.weight
         case _:
             return 0.0
+
+
+def _rejection(trial: Trial, rule: _Adaptive | None, control: float, why: str) -> Rejection:
+    """What a rejected trial had promised and what came."""
+    return Rejection(
+        damping=control,
+        predicted_change=trial.predicted_change,
+        change=trial.change,
+        reduction_ratio=trial.ratio(*_model(rule, control)),
+        step_norm=trial.step_norm,
+        reason=why,
+    )
+
+
+def _model(rule: parts.Damping | None, control: float) -> tuple[str, float]:
+    """Which model ρ compares the loss with, and the cube's weight in it."""
+    model = rule.model if isinstance(rule, parts.LevenbergMarquardt) else "undamped"
+    return model, control if isinstance(rule, parts.Cubic) else 0.0
 
 
 def _retried(rule: _Adaptive, control: float) -> float:

@@ -10,6 +10,10 @@ import msgspec
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.runs.extremes import Extremes
 
+_COSTS = ("seconds", "gradient_equivalents")
+_OBVIOUS = ("value", "initial", "coefficient", "decay")
+"""Settings that need no name beside their part's: "damping 0.1"."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -21,13 +25,15 @@ class Standing:
     best_step: int | None
     target_step: int | None
     target_seconds: float | None
+    target_gradients: float | None
+    """In gradient equivalents."""
 
 
 def standing(losses: Extremes, step: int, target: float | None = None) -> Standing:
     """How the run of these losses stands at a step (or its last row that is read), without reading them all again."""
     history, last = losses.history, min(step, losses.read - 1)
     if last < 0:
-        return Standing(None, None, None, None, None)
+        return Standing(None, None, None, None, None, None)
     lowest = losses.lowest(last + 1)
     reached = None if target is None else losses.first_at_or_below(target)
     if reached is not None and reached > last:
@@ -37,7 +43,7 @@ def standing(losses: Extremes, step: int, target: float | None = None) -> Standi
         None if lowest is None else history.row(lowest)["loss"],
         lowest,
         reached,
-        None if reached is None else history.row(reached)["seconds"],
+        *((None, None) if reached is None else [history.row(reached)[name] for name in _COSTS]),
     )
 
 
@@ -55,3 +61,12 @@ def differences(first: Optimizer, second: Optimizer) -> list[tuple[str, Any, Any
         else:
             found.append((key, *(value["name"] if isinstance(value, dict) else value for value in (a, b))))
     return found
+
+
+def said(difference: tuple[str, Any, Any]) -> str:
+    """What the second of two optimizers has instead, in few words: "damping 0.1"."""
+    path, _, value = difference
+    part, _, setting = path.rpartition(".")
+    name = part if setting in _OBVIOUS else path.replace(".", " ")
+    written = f"{value:.4g}" if isinstance(value, float) else str(value).replace("-", " ")
+    return f"{name} {written}".replace("_", " ")

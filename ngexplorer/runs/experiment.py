@@ -11,13 +11,17 @@ import tomlkit
 from msgspec import Meta
 
 from ngexplorer.objectives import Objective
-from ngexplorer.objectives.assembly import AnyData, AnyModel, assemble, check
+from ngexplorer.objectives.assembly import AnyData, AnyModel, assemble_each, check
 from ngexplorer.objectives.losses import AnyLoss
 from ngexplorer.optimizers import Optimizer, catalog, parts
+from ngexplorer.runs.compare import differences, said
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.probes import Probes
 from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError, convert
+
+_TOLD = 2
+"""A name tells at most so many differences."""
 
 Colour = Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{6}$")]
 
@@ -40,6 +44,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     loss: AnyLoss
     weight_decay: Annotated[float, Meta(ge=0, le=1e6, description="η of ½η‖θ‖², in the loss and every matrix")] = 0.0
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Draws the initial weights")] = 0
+    seeds: Annotated[
+        int, Meta(ge=1, le=64, description="Each optimizer runs with so many seeds, counted on from the first one")
+    ] = 1
     steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps of each run")] = 100
     turns: Annotated[
         Literal["steps", "seconds"],
@@ -53,10 +60,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     runs: Annotated[tuple[Contender, ...], Meta(max_length=64)] = ()
 
     def labels(self) -> list[str]:
-        """What each run is called: its label, else its optimizer's title; numbered where the same would stand twice."""
-        names = [run.label or catalog.title(run.optimizer.name) for run in self.runs]
+        """What each optimizer is called: its label, else its title and, after another one of that title, in what the
+        two differ; numbered where the same would stand twice."""
         labels: list[str] = []
-        for name in names:
+        for i, run in enumerate(self.runs):
+            title = catalog.title(run.optimizer.name)
+            same = (r.optimizer for r in self.runs[:i] if catalog.title(r.optimizer.name) == title)
+            first = next(same, run.optimizer)
+            name = run.label or ", ".join((title, *map(said, differences(first, run.optimizer)[:_TOLD])))
             labels.append(distinct(name, labels))
         return labels
 
@@ -71,25 +82,45 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise SettingError(f"runs[{i}].optimizer.curvature", reason)
 
     def objective(self) -> Objective:
-        """The objective, loaded. Raises SettingError."""
-        return assemble(
+        """The objective of the first seed, loaded. Raises SettingError."""
+        return self._objectives(range(self.seed, self.seed + 1))[0]
+
+    def _objectives(self, seeds: range) -> list[Objective]:
+        return assemble_each(
             self.data,
             self.model,
             self.loss,
+            seeds,
             weight_decay=self.weight_decay,
-            seed=self.seed,
             device=self.device,
             dtype=self.dtype,
         )
 
+    @property
+    def all_seeds(self) -> range:
+        """The seeds that every optimizer runs with."""
+        return range(self.seed, self.seed + self.seeds)
+
+    @property
+    def entries(self) -> list[tuple[int, int]]:
+        """The runs of the race, in its order: the place of the optimizer among `runs`, and the seed."""
+        return [(i, seed) for i, run in enumerate(self.runs) if run.enabled for seed in self.all_seeds]
+
     def race(self) -> Race:
-        """The race of the optimizers that are switched on, from one start. Raises SettingError."""
+        """The race of the optimizers that are switched on, with each seed from one start. Raises SettingError."""
         self.check()
-        objective = self.objective()
+        starts = dict(zip(self.all_seeds, self._objectives(self.all_seeds), strict=True))
+        labels = self.labels()
         runs = [
-            Run(objective, run.optimizer, label=label, seed=self.seed, steps=self.steps, probes=self.probes)
-            for run, label in zip(self.runs, self.labels(), strict=True)
-            if run.enabled
+            Run(
+                starts[seed],
+                self.runs[i].optimizer,
+                label=labels[i],
+                seed=seed,
+                steps=self.steps,
+                probes=self.probes,
+            )
+            for i, seed in self.entries
         ]
         return Race(runs, self.turns)
 

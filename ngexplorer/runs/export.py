@@ -38,9 +38,20 @@ def write_csv(
             writer.writerows(_rows(history, columns, steps))
 
 
+def rows_of(history: History, steps: tuple[int, int] | None = None) -> int:
+    """How many rows are written of a history."""
+    first, last = _ends(history, steps)
+    return max(last - first + 1, 0)
+
+
+def _ends(history: History, steps: tuple[int, int] | None) -> tuple[int, int]:
+    """The first and last row."""
+    last = len(history) - 1
+    return (0, last) if steps is None else (max(steps[0], 0), min(steps[1], last))
+
+
 def _rows(history: History, columns: Sequence[str], steps: tuple[int, int] | None) -> Iterator[list[Any]]:
-    length = len(history)
-    first, last = (0, length - 1) if steps is None else (max(steps[0], 0), min(steps[1], length - 1))
+    first, last = _ends(history, steps)
     for start in range(first, last + 1, _AT_ONCE):  # a part at a time: a long run is not in memory twice
         until = min(start + _AT_ONCE, last + 1)
         parts = [history.column(name, start, until) for name in columns]

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ngexplorer.optimizers import Step
+from ngexplorer.optimizers import Rejection, Step
 from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
@@ -58,6 +58,8 @@ class History:
         self.seed = seed
         self.spectra: list[Spectrum] = []
         self.events: list[Event] = []
+        self.rejections: dict[int, tuple[Rejection, ...]] = {}
+        """The trials that a step rejected, by its number; written before its row."""
         self.snapshots = Snapshots()
         self._rows = _Rows()
         self._words: list[str] = []
@@ -80,14 +82,15 @@ class History:
         self._length += 1
 
     def until(self, step: int, label: str) -> History:
-        """A new history that has all of this one up to a step behind it, and goes its own way from there."""
+        """A new history that has the rows of this one up to a step behind it, and goes its own way from there. What
+        happened until then is told by this one alone."""
         made = History(label, self.optimizer, self.seed)
         length = min(step + 1, self._length)
         made._rows = self._rows.until(length)
         made._words, made._codes = list(self._words), dict(self._codes)
         made.snapshots = self.snapshots.copy_until(step)
         made.spectra = [spectrum for spectrum in list(self.spectra) if spectrum.step <= step]
-        made.events = [event for event in list(self.events) if event.step <= step]
+        made.rejections = {at: trials for at, trials in list(self.rejections.items()) if at <= step}
         made._length = length
         return made
 

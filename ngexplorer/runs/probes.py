@@ -15,6 +15,7 @@ from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, 
 from ngexplorer.curvature import Fisher as FisherMatrix
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
+from ngexplorer.optimizers.method_steps import damped_steps
 from ngexplorer.runs.schedule import AnySchedule, Every, Never, WithinShare
 from ngexplorer.runs.spectrum import Spectrum
 
@@ -93,6 +94,16 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hessian_along_step: Annotated[AnySchedule, Meta(description="δᵀHδ / ‖δ‖², for one product with the Hessian")] = (
         Never()
     )
+    angles: Annotated[
+        AnySchedule,
+        Meta(
+            description="Angles between the step and those of Newton, Gauss-Newton, natural gradient (exact and "
+            "empirical) and K-FAC from the same θ, with the step's λ"
+        ),
+    ] = Never()
+    angle_damping: Annotated[
+        float, Meta(gt=0, le=1e12, description="λ of those methods where the step itself has none")
+    ] = 1e-3
     spectra: Annotated[WithinShare | AnySchedule, Meta(description="Eigenvalues of the matrices")] = WithinShare()
 
 
@@ -100,6 +111,20 @@ def hessian_along(point: Point, delta: Tensor) -> float:
     """δᵀHδ / ‖δ‖² at a point, as its cases see it; NaN for no step. Raises ValueError where there is no Hessian."""
     square = delta.dot(delta)
     return float(delta.dot(Hessian(point.objective, point) @ delta) / square)
+
+
+def angles_of(point: Point, delta: Tensor, damping: float) -> dict[str, float]:
+    """Degrees between a step δ, (P,), and the damped steps of other methods at a point, as its cases see it, by the
+    names of the step's record; NaN for a method that has none there. Nothing is drawn."""
+    steps, _ = damped_steps(point, damping)
+    numbers = torch.stack(
+        [
+            delta.dot(step) / (torch.linalg.vector_norm(delta) * torch.linalg.vector_norm(step))
+            for step in steps.values()
+        ]
+    )
+    degrees = torch.rad2deg(numbers.clamp(-1, 1).acos()).tolist()
+    return {f"angle_{name.replace('-', '_')}": found for name, found in zip(steps, degrees, strict=True)}
 
 
 class SpectrumProbe:

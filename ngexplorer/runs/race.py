@@ -19,7 +19,7 @@ from ngexplorer.cancellation import Cancel, Cancelled, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
-from ngexplorer.runs.probes import Probes, SpectrumProbe, evaluate, hessian_along
+from ngexplorer.runs.probes import Probes, SpectrumProbe, angles_of, evaluate, hessian_along
 from ngexplorer.runs.schedule import Never
 
 State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
@@ -61,17 +61,24 @@ class Run:
         self.steps = steps
         self.state: State = "ready"
         self.seconds = 0.0
+        self.probe_seconds = 0.0
+        """What its probes took, which is not in its own seconds; spectra count theirs themselves"""
         self.gradient_equivalents = 0.0
         self.history = History(label, optimizer.name, seed)
-        self._optimizer = optimizer
         self.origin: Origin | None = None
         """Where it parted from another run, of which it has all until then; None: it began at the start."""
+        self._optimizers = [(0, optimizer)]
+        """The optimizer, and after which step it was changed into that."""
         self._stepper: Stepper | None = None
 
     @property
     def optimizer(self) -> Optimizer:
         """As it now is, with the edits made to it."""
-        return self._stepper.optimizer if self._stepper else self._optimizer
+        return self._optimizers[-1][1]
+
+    def optimizer_of(self, step: int) -> Optimizer:
+        """As it was when it took the step of that number, from 1."""
+        return next(optimizer for after, optimizer in reversed(self._optimizers) if after < max(step, 1))
 
     @property
     def damping(self) -> float:
@@ -102,7 +109,7 @@ class Run:
             return
         try:
             began = perf_counter()
-            stepper = self._optimizer.start(self.objective, seed=self.history.seed)
+            stepper = self.optimizer.start(self.objective, seed=self.history.seed)
             loss = float(stepper.point.value)
             self.seconds += perf_counter() - began
             if not math.isfinite(loss):
@@ -117,8 +124,10 @@ class Run:
         self.begin()
         if self._stepper is None:
             return
+        before = _setting(self._stepper.optimizer, path)
         self._stepper.edit(path, value)
-        self.history.events.append(Event(self.step, "edit", f"{path} = {value}"))
+        self._optimizers.append((self.step, self._stepper.optimizer))
+        self.history.events.append(Event(self.step, "edit", f"{path} = {value}, was {before}"))
 
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
         """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
@@ -140,7 +149,9 @@ class Run:
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
             point = stepper.result
-            step = self._probed(step, looked, stepper)
+            step = self._probed(step, looked.theta, stepper)
+            if stepper.rejections:
+                self.history.rejections[len(self.history)] = tuple(stepper.rejections)
             # The step's own loss, read already, where it looked at what counts.
             self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
@@ -174,7 +185,9 @@ class Run:
         fork.history.events.append(Event(step, "fork", what))
         start = torch.as_tensor(theta).to(self.objective.initial_parameters)
         fork._stepper = self.optimizer.start(self.objective, start, self.history.seed)
+        fork._optimizers = [(after, optimizer) for after, optimizer in self._optimizers if after < max(step, 1)]
         fork._go(lambda stepper: msgspec.structs.replace(stepper.take(delta, damping), solver=f"δ(λ) of {matrix}"))
+        fork._optimizers.append((step, fork._stepper.optimizer))
         return fork
 
     def _look(self, spectra: SpectrumProbe, number: int, point: Point, step: Step) -> None:
@@ -192,22 +205,40 @@ class Run:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
 
-    def _probed(self, step: Step, left: Point, stepper: Stepper) -> Step:
-        """The record with what the probes add to it, at the point that the step left. What fails is an event."""
-        delta = stepper.point.theta - left.theta
-        if not self.probes.hessian_along_step.due(self.step + 1) or not bool(delta.any()):
+    def _probed(self, step: Step, left: Tensor, stepper: Stepper) -> Step:
+        """The record with what the probes add to it, at the θ that the step left and through the cases it saw. They
+        look at a point of their own, for the optimizer may come back to its one."""
+        began, at, probes = perf_counter(), self.step + 1, self.probes
+        delta = stepper.point.theta - left
+        along, angles = probes.hessian_along_step.due(at), probes.angles.due(at)
+        if not (along or angles) or not bool(delta.any()):
             return step
+        point = stepper.point.objective.at(left)
+        damping = step.damping if step.damping > 0 else probes.angle_damping
+        if along:
+            step = self._added(
+                step, "curvature of the Hessian along", lambda: {"hessian_along_step": hessian_along(point, delta)}
+            )
+        if angles:
+            step = self._added(step, "angles of", lambda: angles_of(point, delta, damping))
+        self.probe_seconds += perf_counter() - began
+        return step
+
+    def _added(self, step: Step, what: str, look: Callable[[], dict[str, float]]) -> Step:
+        """The record with what a probe sees. What fails is an event."""
         try:
-            return msgspec.structs.replace(step, hessian_along_step=hessian_along(left, delta))
+            return msgspec.structs.replace(step, **look())
         except Exception as error:
             at = self.step + 1
-            message = f"no curvature of the Hessian along step {at}: {type(error).__name__}: {error}"
+            message = f"no {what} step {at}: {type(error).__name__}: {error}"
             self.history.events.append(Event(at, "probe", message, traceback.format_exc()))
             return step
 
     def _write(self, loss: float, step: Step | None, point: Point) -> None:
         due = self.probes.validation.due(len(self.history))
+        began = perf_counter()
         validation_loss, metric = evaluate(self.objective, point) if due else (math.nan, math.nan)
+        self.probe_seconds += perf_counter() - began
         leading = {
             "step": float(len(self.history)),
             "seconds": self.seconds,
@@ -236,13 +267,12 @@ class Run:
 class Race:
     """Runs that advance in turns: fair by steps taken, or by seconds of compute ('seconds')."""
 
-    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps", spectra: bool = True) -> None:
+    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps") -> None:
         self.runs = runs
         self.turns = turns
-        self.spectra = SpectrumProbe(runs[0].probes.spectra) if spectra and runs else None
-        if self.spectra is not None:
-            for number, run in enumerate(runs):
-                self.spectra.enter(number, run.optimizer, run.objective)
+        self.spectra = SpectrumProbe(runs[0].probes.spectra if runs else Never())
+        for number, run in enumerate(runs):
+            self.spectra.enter(number, run.optimizer, run.objective)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
 
@@ -271,10 +301,10 @@ class Race:
     def advance_run(self, run: Run, cancel: Cancel = never) -> None:
         """One step of this run, whoever's turn it is. Raises Cancelled, with nothing changed."""
         number = self.runs.index(run)
-        if self.spectra is not None:  # an edit may have changed its matrix, and more steps may have brought it back
-            self.spectra.enter(number, run.optimizer, run.objective)
+        # An edit may have changed its matrix, and more steps may have brought it back.
+        self.spectra.enter(number, run.optimizer, run.objective)
         run.advance(cancel, self.spectra, number)
-        if not run.live and self.spectra is not None:
+        if not run.live:
             self.spectra.retire(number)
 
     def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> Run:
@@ -325,6 +355,14 @@ def run(
     if failures:
         raise RuntimeError(f"step {failures[0].step}: {failures[0].message}\n{failures[0].detail}")
     return one.history
+
+
+def _setting(optimizer: Optimizer, path: str) -> Any:
+    """The value at a path such as "damping.initial"; None where there is none."""
+    found: Any = msgspec.to_builtins(optimizer)
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _threads(objective: Objective) -> int:

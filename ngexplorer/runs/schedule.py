@@ -54,16 +54,13 @@ class Never(Schedule, frozen=True, kw_only=True, tag="never"):
         return False
 
 
-class WithinShare(Schedule, frozen=True, kw_only=True, tag="share"):
-    """As often as a share of the race's compute allows for, all runs at the same steps."""
+class WithinShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="name", tag="share"):
+    """As often as a share of the race's compute allows for, all runs at the same steps: not by the step alone, so it is
+    no schedule of its own; the probe knows what it has cost."""
 
     title: ClassVar[str] = "As often as a share of compute allows"
 
     share: Annotated[float, Meta(gt=0, le=100, description="Seconds of looking for each second of compute")] = 0.2
-
-    def due(self, step: int) -> bool:
-        """By steps alone none is due: the probe knows what it has cost."""
-        return False
 
 
 AnySchedule = Every | Logarithmic | Never

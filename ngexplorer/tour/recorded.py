@@ -9,10 +9,13 @@ import csv
 import dataclasses
 from dataclasses import dataclass
 
-from ngexplorer.runs import experiment
+import msgspec
+
+from ngexplorer.runs import Probes, experiment
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.race import Race
+from ngexplorer.runs.schedule import Never
 from ngexplorer.tour.stop import FOLDER
 
 EXPERIMENT = FOLDER / "recorded" / "curves.toml"
@@ -77,8 +80,8 @@ def thinned(run: list[Row]) -> list[Row]:
 
 def _raced(settings: Experiment, place: int, steps: int, seconds: float) -> list[Row]:
     """One run alone, until it has taken so many steps or seconds."""
-    run = settings.race().runs[place]
-    race = Race([run], spectra=False)
+    run = msgspec.structs.replace(settings, probes=Probes(spectra=Never())).race().runs[place]
+    race = Race([run])
     race.set_steps(steps)
     race.begin()
     while run.seconds < seconds and race.advance() is not None:

@@ -6,10 +6,10 @@ import torch
 
 from ngexplorer.analysis import damping, evaluation, shifted_solutions
 from ngexplorer.analysis.damping import damping_path
-from ngexplorer.analysis.kinds import KINDS, curvatures
 from ngexplorer.analysis.shifted_solutions import shifted
 from ngexplorer.cancellation import Cancelled, Watch
 from ngexplorer.curvature import GaussNewton, Hessian
+from ngexplorer.curvature.kinds import KINDS, curvatures
 from ngexplorer.objectives.losses import SoftmaxCrossEntropy
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ngexplorer.analysis.dense_matrices import coarsened, layers_of, matrices, relative_distance
+from ngexplorer.analysis.dense_matrices import coarsened, layers_of, matrices, parameters_of, relative_distance
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.objectives.losses import SquaredError
 
@@ -87,3 +87,22 @@ def test_coarsening_loses_no_lone_large_entry(size):
     found = coarsened(matrix, 4)
     assert len(found) <= 4 and found.min() == -5 and (found != 0).sum() == 1
     np.testing.assert_array_equal(coarsened(matrix, size), matrix)
+
+
+def test_a_block_is_that_of_the_whole_matrix(digits, classifier, finest):
+    for objective, block in ((digits, slice(1040, 1210)), (digits, slice(30, 65)), (classifier, slice(16, 31))):
+        point = objective.at(objective.initial_parameters)
+        found = finest(matrices(point, ["hessian", "fisher", "kfac"], block))
+        assert found.block == block and found.layers == layers_of(objective)
+        whole = finest(matrices(objective.at(objective.initial_parameters), ["hessian", "fisher", "kfac"]))
+        for name, entries in found.dense.items():
+            np.testing.assert_allclose(entries, whole.dense[name][block, block], atol=1e-12)
+
+
+def test_an_entry_of_theta_has_a_name(digits):
+    parameters = parameters_of(digits)
+    assert [p.name for p in parameters] == [name for name, _ in digits.model.named_parameters()]
+    assert parameters[0].entry(64 * 3 + 5) == f"{parameters[0].name}[3, 5]"
+    bias = parameters[1]
+    assert bias.start <= 1030 < bias.stop and bias.entry(1030) == f"{bias.name}[{1030 - bias.start}]"
+    assert parameters[-1].stop == digits.parameters

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import fishers, method_steps, noise_scale
+from ngexplorer.analysis import fishers, noise_scale
 from ngexplorer.analysis.by_layers import layer_norms
 from ngexplorer.analysis.damping_filter import filtering
 from ngexplorer.analysis.fishers import fisher_gap
@@ -16,6 +16,7 @@ from ngexplorer.analysis.spectra import spectrum_measures
 from ngexplorer.analysis.subspaces import overlap, top_eigenspace
 from ngexplorer.cancellation import Cancelled, Watch
 from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian
+from ngexplorer.optimizers import parts
 
 # Gradient noise.
 
@@ -141,7 +142,7 @@ def test_of_a_large_model_the_gap_is_estimated_and_says_so(name, request, monkey
     exact = fisher_gap(objective.at(objective.initial_parameters), damping=0.1, k=3)
     for largest in ("LARGEST_EXACT", "LARGEST_BY_PRODUCTS"):
         monkeypatch.setattr(fishers, largest, 0)
-    monkeypatch.setattr(method_steps, "LARGEST_BY_PRODUCTS", 0)
+    monkeypatch.setattr(parts.Auto, "largest_by_products", 0)
     point = objective.at(objective.initial_parameters)
     found = fisher_gap(point, damping=0.1, k=3)
     assert exact.exact and not found.exact

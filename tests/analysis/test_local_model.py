@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis.kinds import KINDS, curvatures
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.planes import coordinate_plane, spanned_plane
+from ngexplorer.curvature.kinds import KINDS, curvatures
 from ngexplorer.objectives.losses import SquaredError
 
 

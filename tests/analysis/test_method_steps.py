@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import method_steps
 from ngexplorer.analysis.method_steps import arrows
 from ngexplorer.analysis.planes import spanned_plane
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
+from ngexplorer.optimizers import parts
 
 
 def test_each_arrow_is_its_methods_own_step(classifier):
@@ -29,7 +29,7 @@ def test_each_arrow_is_its_methods_own_step(classifier):
 
 def test_where_the_dense_matrix_is_dear_the_arrows_come_by_products(unseen, monkeypatch):
     exact = arrows(unseen.at(unseen.initial_parameters), 0.5)
-    monkeypatch.setattr(method_steps, "LARGEST_BY_PRODUCTS", 0)
+    monkeypatch.setattr(parts.Auto, "largest_by_products", 0)
     point = unseen.at(unseen.initial_parameters)
     found = arrows(point, 0.5)
     assert not any("dense" in key for key in point.cache if isinstance(key, tuple))

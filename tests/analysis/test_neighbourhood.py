@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import curvatures, landing, look_around, own_damping, shifted, standpoint
+from ngexplorer.analysis import landing, look_around, own_damping, shifted, standpoint
 from ngexplorer.cancellation import Cancelled, Watch
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.optimizers import make, parts
 from ngexplorer.runs import Run
 

@@ -26,7 +26,6 @@ from ngexplorer.curvature import (
     LayerDiagonal,
     MonteCarloFisher,
     base,
-    diagonal,
     gauss_newton,
 )
 from ngexplorer.curvature import Diagonal as DiagonalForm
@@ -511,5 +510,5 @@ def given():
 @pytest.fixture
 def as_large(monkeypatch):
     """From here on everything counts as too large to factorize."""
-    for module in (base, gauss_newton, diagonal):
+    for module in (base, gauss_newton):
         monkeypatch.setattr(module, "LARGEST_FACTORIZED", 0)

@@ -43,6 +43,7 @@ def test_products_are_those_of_torch(kind, zoo, reference, close):
     close(matrix.matvec(v), dense @ v)
     close(matrix @ several, dense @ several)
     close(matrix.matmat(several), dense @ several)
+    close(matrix.inner(several), several.T @ dense @ several)
 
 
 @every_matrix

@@ -6,7 +6,7 @@ from torch import nn
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Fisher, GaussNewton, Hessian, base, gauss_newton, sample_space
-from ngexplorer.objectives.losses import SoftmaxCrossEntropy
+from ngexplorer.objectives.losses import SoftmaxCrossEntropy, SquaredError
 
 FEW = 2
 """Cases: fewer rows, of 2 or 3 outputs each, than any network here has parameters."""
@@ -67,6 +67,30 @@ def test_the_gauss_newton_matrix_goes_there_only_where_the_gradient_does(loss, p
     found = GaussNewton(case.objective, case.theta).solve_gradient(0.01)
     torch.testing.assert_close(found, by_inverse(case, case.gauss_newton, 0.01), rtol=1e-6, atol=1e-7)
     assert not routes
+
+
+def test_in_float32_a_pivot_of_rounding_is_no_pivot(mlp):
+    """Ten outputs of five hidden units on 32 cases: K has 320 rows and rank 165 at most. λ + K is either solved with as
+    float64 would, or refused; the step is never rounding."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(32, 20, generator=generator)
+    targets = torch.randn(32, 10, generator=generator)
+    ends = []
+    for exponent in range(2, 14):
+        damping, found = 10.0**-exponent, []
+        for dtype in (torch.float64, torch.float32):
+            module = mlp(20, 5, 10, dtype=torch.float64).to(dtype)
+            objective = ngx.Objective(module, SquaredError(), inputs.to(dtype), targets.to(dtype))
+            matrix = Fisher(objective, objective.initial_parameters)
+            try:
+                found.append(matrix.solve_in_sample_space(damping).double())
+            except torch.linalg.LinAlgError:
+                assert dtype == torch.float32
+        if len(found) == 2:
+            assert float((found[1] - found[0]).norm() / found[0].norm()) < 0.01
+        ends.append(len(found) == 2)
+    assert ends[0] and not ends[-1]
+    assert ends == sorted(ends, reverse=True)
 
 
 def test_many_cases_few_parameters_or_no_damping_go_another_way(problem, routes, monkeypatch):

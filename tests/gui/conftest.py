@@ -38,6 +38,17 @@ from ngexplorer.runs.experiment import Contender, Experiment
 PATIENCE = 30_000
 """Milliseconds that a busy machine may take for what takes a moment."""
 
+
+def pytest_collection_modifyitems(items):
+    """Where tests run side by side, those of the window come first and keep to one process: a second window on the same
+    cores would make both wait."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("window"))
+    items.sort(key=lambda item: not item.path.is_relative_to(here))
+
+
 # What the offscreen platform says of itself.
 _HARMLESS = (
     "This plugin does not support propagateSizeHints()",

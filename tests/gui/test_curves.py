@@ -7,6 +7,8 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.axes import compact
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.session import Group
 from ngexplorer.optimizers import make
@@ -149,21 +151,46 @@ def test_cursors_tell_what_lies_between_them(finished):
     assert not curves.between.isVisible()
 
 
-def test_runs_that_differ_in_the_seed_alone_are_one_line_with_its_quartiles(finished):
+def test_the_runs_of_several_seeds_are_one_line_with_its_quartiles(finished):
     person = finished(
-        "heavy-ball", make("heavy-ball", learning_rate=0.05), make("heavy-ball", learning_rate=0.05), "newton", steps=8
+        "heavy-ball", make("heavy-ball", learning_rate=1e6), "newton", seeds=3, steps=50, weight_decay=1.0
     )
-    same, other = person.session.runs[1:3]
-    assert person.session.groups(person.session.runs) == [], "one seed, twice the same"
-    other.history.seed = 7
-    assert person.session.groups(person.session.runs) == [Group((same, other))]
+    runs = person.session.runs
+    assert [shown.history.seed for shown in runs] == [0, 1, 2] * 3
+    assert len({float(shown.history["loss"][0]) for shown in runs}) == 3, "each seed has a start of its own"
+    assert {shown.run.state for shown in runs[3:6]} == {"diverged"}
+    sound = Group(tuple(runs[:3])), Group(tuple(runs[6:]))
+    assert person.session.groups(runs) == list(sound), "what diverged has no part in a median"
     curves = person.window.curves
-    curves.invalidate()
-    person.window.settle()
-    (band,) = [line for line in curves.lines.shown if line.band is not None]
-    median = np.median([same.history["loss"], other.history["loss"]], axis=0)
-    assert band.y == pytest.approx(np.log10(median))
-    assert "median and quartiles of 2 seeds" in curves.subtitle.text()
+    first, second = [line for line in curves.lines.shown if line.band is not None]
+    medians = [np.median([shown.history["loss"] for shown in group.members], axis=0) for group in sound]
+    for line, median in zip((first, second), medians, strict=True):
+        assert line.y == pytest.approx(np.log10(median))
+    assert "median and quartiles of 3 seeds" in curves.subtitle.text()
+    assert [chip.text() for chip in curves.legend.chips] == ["Heavy ball", "Heavy ball, learning rate 1e+06", "Newton"]
+    curves.read_at(4.0)
+    assert curves.readout.texts()[3:5] == ["Heavy ball", compact(float(medians[0][4]))]
+
+
+def test_one_run_stands_out_in_every_plot_and_the_others_fade(finished):
+    person = finished("heavy-ball", "natural-gradient", steps=6)
+    window, chips = person.window, person.window.curves.legend.chips
+    person.draws_all()
+    QTest.mouseClick(chips[1], Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier)
+    window.settle()
+    assert person.session.highlighted == {1} and not person.session.is_hidden(1)
+    for lines in (window.curves.lines, window.trajectory.lines, window.spectrum.lines):
+        strengths = {
+            line.pen.color().name(): line.pen.color().alphaF() for line in lines.shown if line.pen.widthF() > 1.4
+        }
+        colours = [themes.line_colour(shown.colour, person.session.theme).name() for shown in person.session.runs]
+        assert strengths.get(colours[1], 1.0) == pytest.approx(1.0, abs=0.01)
+        assert strengths.get(colours[0], 0.2) == pytest.approx(0.2, abs=0.01)
+    assert chips[0].property("faint") and not chips[1].property("faint")
+    QTest.mouseClick(chips[1], Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier)
+    window.settle()
+    assert not person.session.highlighted
+    assert {line.pen.color().alphaF() for line in window.trajectory.lines.shown} == {1.0}
 
 
 def recorded(losses, seconds):

@@ -11,7 +11,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
-from ngexplorer.analysis import curvatures
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import looking_around
 from ngexplorer.gui.plots.local_model import LocalModelView

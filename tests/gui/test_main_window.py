@@ -243,7 +243,7 @@ def test_every_window_leaves_the_plots_their_height_and_the_table_no_more_than_i
     person = sit_at(two_moons(*FIVE), size=size)
     laid_out(person)
     table = person.window.table
-    rows = table.viewport().height() / table.rowHeight(0)
+    rows = table.viewport().height() / table.visualRect(table.runs.index(0, 0)).height()
     assert rows == round(rows) and 3 <= rows <= 5, "whole rows"
     assert rows == 5 or size == (1024, 640), "all of them where there is room"
     for view in person.window.views:
@@ -290,7 +290,7 @@ def test_the_table_s_height_follows_its_rows_until_a_person_chooses_one(sit_at, 
     person.session.open_experiment(two_moons(*FIVE))
     person.until(lambda: len(person.session.runs) == 5)
     laid_out(person)
-    assert table.height() == one + 4 * table.rowHeight(0)
+    assert table.height() == one + 4 * table.visualRect(table.runs.index(0, 0)).height()
     arrangement = person.window.arrangement
     drags_boundary(person, arrangement.runs, -44)
     chosen = arrangement.runs.height()

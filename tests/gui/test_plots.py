@@ -12,12 +12,13 @@ from hypothesis.extra.numpy import arrays
 from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 
+from ngexplorer.analysis.relief import contour_levels
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots import trajectory
+from ngexplorer.gui.plots import chosen_plane, trajectory
 from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
-from ngexplorer.gui.plots.trajectory import contour_levels, holding
+from ngexplorer.gui.plots.trajectory import holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
@@ -318,7 +319,7 @@ def test_before_the_first_step_no_share_of_a_variance_is_told(sit_at, two_moons)
 
 
 def test_where_a_race_rests_the_contours_fill_the_window(sit_at, two_moons, monkeypatch):
-    monkeypatch.setattr(trajectory, "_POINTS", 41)
+    monkeypatch.setattr(chosen_plane, "POINTS", 41)
     person = sit_at(two_moons("adam", "natural-gradient", steps=40))
     person.window._timer.stop()
     person.session.toggle()

@@ -64,7 +64,7 @@ def test_a_setting_of_a_part_goes_to_the_running_race(stepped, two_moons, change
     session = stepped(two_moons("heavy-ball", "newton"))
     session.change(change_optimizer(session.experiment, 1, damping__initial=7.0))
     until(lambda: len(session.runs[1].history.events) == 1)
-    assert session.runs[1].history.events[0].message == "damping.initial = 7.0"
+    assert session.runs[1].history.events[0].message == "damping.initial = 7.0, was 1.0"
     session.racer.step()
     until(lambda: session.runs[1].run.step == 2)
     assert session.runs[1].history["damping"][2] == 7.0

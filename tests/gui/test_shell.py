@@ -268,7 +268,7 @@ def test_what_was_arranged_is_found_again(reopened):
     again = reopened()
     assert again.size() == size and not again.arrangement.plots.panels[2].isVisible()
     one, two = again.arrangement.plots.panels[:2]
-    assert one.y() == two.y() and one.x() < two.x(), "side by side"
+    assert abs(one.y() - two.y()) < 40 and one.x() < two.x(), "side by side, but for the tabs over the second"
     assert again.actions_["light"].isChecked()
     again.actions_["panel-spectrum"].trigger()
     assert again.spectrum.isVisible()
@@ -293,13 +293,14 @@ def test_a_damaged_layout_is_the_first_one(reopened, tmp_path):
     first.preferences.keep_state("layout/panels", QByteArray(b"nonsense"))
     first.arrangement.save = lambda preferences: None
     again = reopened()
-    assert [panel.isVisible() for panel in again.arrangement.panels] == [True] * 6
+    closed = again.arrangement.explanations  # where the window is narrow
+    assert [panel for panel in again.arrangement.panels if not panel.isVisible()] == closed
     assert abs(again.arrangement.panels[1].height() - usual[1].height()) < 60
 
 
 def test_reset_layout_brings_every_panel_back(sit_at, two_moons):
     person = sit_at(two_moons(), size=(1280, 800))
-    panels = person.window.arrangement.panels
+    panels = [p for p in person.window.arrangement.panels if p not in person.window.arrangement.explanations]
     before = [panel.geometry() for panel in panels]
     panels[0].close()
     panels[2].setFloating(True)
@@ -310,7 +311,7 @@ def test_reset_layout_brings_every_panel_back(sit_at, two_moons):
     person.presses(Key.Key_0, CONTROL | Qt.KeyboardModifier.AltModifier)
     for _ in range(3):
         QCoreApplication.processEvents()
-    assert [(panel.isVisible(), panel.isFloating()) for panel in panels] == [(True, False)] * 6
+    assert {(panel.isVisible(), panel.isFloating()) for panel in panels} == {(True, False)}
     for panel, rect in zip(panels, before, strict=True):
         if panel.visibleRegion().isEmpty():  # behind a tab
             continue
@@ -345,12 +346,13 @@ def test_the_appearance_follows_the_system_until_one_is_chosen(sit_at, two_moons
 def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, two_moons):
     person = sit_at(two_moons("adam", steps=4), size=(1280, 800))
     window = person.window
-    before = [panel.geometry() for panel in window.arrangement.panels]
+    open_ones = [panel for panel in window.arrangement.panels if panel not in window.arrangement.explanations]
+    before = [panel.geometry() for panel in open_ones]
     usual = window.trajectory.subtitle.fontMetrics().height()
     window.trajectory.frame.setFocus()
     person.presses(Key.Key_F5)
     QCoreApplication.processEvents()
-    assert [panel.isVisible() for panel in window.arrangement.panels] == [False, True, False, False, False, False]
+    assert [panel for panel in window.arrangement.panels if panel.isVisible()] == window.arrangement.plots.panels[:1]
     assert not window.statusBar().isVisible()
     assert window.trajectory.subtitle.fontMetrics().height() > 1.3 * usual
     assert window.trajectory.frame.height() > 600
@@ -363,8 +365,8 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     for _ in range(3):
         QCoreApplication.processEvents()
     assert window.trajectory.subtitle.fontMetrics().height() == usual
-    assert all(panel.isVisible() for panel in window.arrangement.panels)
-    for panel, rect in zip(window.arrangement.panels, before, strict=True):
+    assert [panel for panel in window.arrangement.panels if panel.isVisible()] == open_ones
+    for panel, rect in zip(open_ones, before, strict=True):
         if panel.visibleRegion().isEmpty():  # behind a tab
             continue
         assert (panel.geometry().topLeft() - rect.topLeft()).manhattanLength() <= 24, panel.objectName()

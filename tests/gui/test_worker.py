@@ -410,6 +410,24 @@ def test_questions_of_other_kinds_are_all_answered(analyst, qtbot):
     qtbot.waitUntil(lambda: {number for _, number, _ in analyst.heard} == numbers)
 
 
+def test_a_new_question_is_not_kept_waiting_by_the_finest_answers_of_another(analyst, qtbot):
+    """It has its first answer before the other has its next, and from there they take turns."""
+    begun, asked = threading.Event(), threading.Event()
+
+    def long(cancel):
+        yield "long 0"
+        begun.set()
+        assert asked.wait(10)
+        yield from ("long 1", "long 2", "long 3")
+
+    analyst.ask("long", long)
+    assert begun.wait(10)
+    analyst.ask("short", lambda cancel: iter(["short 0", "short 1"]))
+    asked.set()
+    qtbot.waitUntil(lambda: len(analyst.heard) == 6)
+    assert [answer for _, _, answer in analyst.heard] == ["long 0", "long 1", "short 0", "long 2", "short 1", "long 3"]
+
+
 def test_a_question_that_breaks_is_told_and_the_next_one_answered(analyst, qtbot):
     analyst.ask("plane", lambda cancel: iter([1 / 0]))
     number = analyst.ask("surface", lambda cancel: iter(["answer"]))

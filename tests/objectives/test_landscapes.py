@@ -28,7 +28,7 @@ from ngexplorer.objectives.landscapes import (
 from ngexplorer.objectives.losses import GaussianNLL
 from ngexplorer.objectives.models import LandscapeModel
 from ngexplorer.objectives.reparametrizations import gaussian_map
-from ngexplorer.settings import convert, members
+from ngexplorer.settings import SettingError, convert, members
 
 coordinate = st.floats(-3, 3)
 
@@ -345,3 +345,26 @@ def test_e15_one_natural_gradient_step_ends_elsewhere_in_each_parametrization(pa
     objective, theta = gaussian(parametrization)
     step = Fisher(objective, theta).solve(objective.gradient(theta))
     close(gaussian_map(parametrization, "variance").forward(theta - step), at(*E15[parametrization]))
+
+
+@given(x=st.floats(0.2, 2), y=st.floats(0.2, 0.9))
+def test_a_landscape_starts_where_it_is_told_and_is_the_same_ground(x, y):
+    for kind in members(AnyLandscape):
+        for loss in [kind.loss] if kind is not GaussianLikelihood else PARAMETRIZED:
+            place = (x, -y) if getattr(loss, "parametrization", "") == "natural" else (x, y)
+            if getattr(loss, "parametrization", "") == "mean":
+                place = (x, x * x + y)
+            moved = kind().started_at(place, loss)
+            assert moved.network(loss).position.tolist() == pytest.approx(place, rel=1e-12)
+            assert moved.same_ground(kind()) and kind().same_ground(moved)
+    assert not QuadraticBowl(condition=7).same_ground(QuadraticBowl()) and not Booth().same_ground(Beale())
+
+
+PARAMETRIZED = [GaussianNLL(parametrization=p) for p in ("variance", "log-variance", "precision", "natural", "mean")]
+
+
+def test_where_no_gaussian_is_no_run_can_start():
+    with pytest.raises(SettingError, match="variance"):
+        GaussianLikelihood().started_at((0.0, -1.0), GaussianNLL(parametrization="variance"))
+    with pytest.raises(SettingError, match="a number ≤ 1000000 is needed"):
+        Rosenbrock().started_at((1e7, 0.0), Rosenbrock.loss)

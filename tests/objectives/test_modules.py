@@ -1443,3 +1443,29 @@ def test_threads_do_not_see_each_others_parameters():
     finally:
         sys.setswitchinterval(interval)
     assert [set(values) for values in together] == [{alone[0]}, {alone[1]}]
+
+
+def test_a_thread_may_begin_while_another_is_in_the_middle_of_a_call():
+    """It takes its copy of the module then, whose parameters are the other one's θ for the moment."""
+    answers = []
+
+    class Asked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(3, 2)
+            self.during = None
+
+        def forward(self, x):
+            during, self.during = self.during, None
+            if during is not None:
+                thread = threading.Thread(target=during)
+                thread.start()
+                thread.join()
+            return self.out(x).sin()
+
+    objective = ngx.Objective(Asked().double(), SquaredError(), normal(6, 3), normal(6, 2))
+    assert isinstance(objective.network, GeneralNetwork)
+    theta, other = objective.initial_parameters, 2 * objective.initial_parameters
+    alone = float(objective.value(theta)), float(objective.value(other))
+    objective.network.own().during = lambda: answers.append(float(objective.value(other)))
+    assert (float(objective.value(theta)), *answers) == alone

@@ -17,6 +17,9 @@ class Given:
     def __init__(self, matrix):
         self.matrix = torch.as_tensor(matrix, dtype=torch.float64)
 
+    def inner(self, vectors):
+        return vectors.T @ (self @ vectors)
+
     def __matmul__(self, v):
         return self.matrix @ v
 

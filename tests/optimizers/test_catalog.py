@@ -86,6 +86,23 @@ def test_numbers_are_overridden_and_whole_numbers_are_numbers():
         ("kfac", {"damping": "trust-region"}, "^damping: Trust region needs a matrix that can be decomposed"),
         ("kfac", {"momentum": "nesterov"}, "^momentum: the minimum of the quadratic model has heavy-ball momentum"),
         ("l-bfgs", {"step": "model-minimum"}, "^step: Limited-memory BFGS has no quadratic model to minimize"),
+        (
+            "newton",
+            {"damping": "trust-region", "solver": "cholesky"},
+            "^solver: Trust region has to find λ too, which one linear system does not; 'auto', 'eigendecomposition'",
+        ),
+        ("newton", {"damping": "trust-region", "solver": "sample-space"}, "^solver: Trust region has to find λ too"),
+        (
+            "newton",
+            {"damping": "trust-region", "solver": {"name": "eigendecomposition", "eigenvalues": "absolute"}},
+            "^solver: Trust region has to find λ too",
+        ),
+        (
+            "newton",
+            {"damping": "trust-region", "solver": {"name": "conjugate-gradient", "preconditioned": True}},
+            "^solver: inside a trust region conjugate gradient is Steihaug's, from 0 and as it is",
+        ),
+        ("newton", {"damping": "cubic", "solver": "conjugate-gradient"}, r"^solver: Cubic .*'auto' and 'eigendec"),
         ("newton", {"correction": "geodesic"}, "^correction: the geodesics are those of the Fisher metric; Hessian"),
         ("heavy-ball", {"step": "wolfe"}, "^step: Strong Wolfe line search goes along the direction alone"),
     ],

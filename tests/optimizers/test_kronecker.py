@@ -114,6 +114,104 @@ def test_ekfac_steps_are_exact_in_the_averages_basis(classifier):
         torch.testing.assert_close(stepper.point.theta - point.theta, expected, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.parametrize(("refresh", "scalings"), [(3, 1), (4, 2), (2, 5)])
+def test_an_eigenbasis_and_its_second_moments_serve_until_they_are_refreshed(refresh, scalings, classifier):
+    """−U diag(1/(s + λ + η)) Uᵀ∇h by dense matrices: U of the averages of step j, s of the gradients of step i in it,
+    both looked at every so many steps; a new basis has new moments."""
+    stepper = plain(parts.EKFAC, decay=0.9, refresh=refresh, scalings=scalings).start(classifier, seed=1)
+    based = scaled = 0
+    for k in range(1, 10):
+        point = stepper.point
+        stepper.step()
+        if based == 0 or k - based >= refresh:
+            based = scaled = k
+            basis = []
+            for f in stepper._memory.factors:
+                basis.append((f.layer, torch.linalg.eigh(f.g)[1], torch.linalg.eigh(f.a)[1]))
+        if k - scaled >= scalings:
+            scaled = k
+        if scaled == k:
+            moments = squares_in(basis, point, 1_000_003 + k)
+        delta = torch.empty_like(point.theta)
+        for (layer, left, right), s in zip(basis, moments, strict=True):
+            matrix = torch.cat(
+                (point.gradient[layer.weight_at].view(layer.outputs, -1), point.gradient[layer.bias_at][:, None]), 1
+            )
+            solved = -0.5 * left @ ((left.T @ matrix @ right) / (s + 0.3 + 0.01)) @ right.T
+            delta[layer.weight_at] = solved[:, :-1].reshape(-1)
+            delta[layer.bias_at] = solved[:, -1]
+        torch.testing.assert_close(stepper.point.theta - point.theta, delta, rtol=1e-7, atol=1e-11)
+
+
+def squares_in(basis, point, seed):
+    """E[(U_Gᵀ g U_A)²] of every layer, case by case, for the labels that a seed draws."""
+    labels = point.objective.loss.sample(point.outputs, torch.Generator().manual_seed(seed))
+    totals = [0.0] * len(basis)
+    cases = point.objective.cases
+    for n in range(cases):
+        one = ngx.Objective(
+            point.objective.model, point.objective.loss, point.objective.inputs[n : n + 1], labels[n : n + 1]
+        )
+        gradient = one.gradient(point.theta)
+        for at, (layer, left, right) in enumerate(basis):
+            matrix = torch.cat((gradient[layer.weight_at].view(layer.outputs, -1), gradient[layer.bias_at][:, None]), 1)
+            totals[at] = totals[at] + (left.T @ matrix @ right).square() / cases
+    return totals
+
+
+def test_gamma_is_the_candidate_whose_step_has_the_lowest_model(classifier):
+    """γω, γ and γ/ω with ω = √(19/20)^T₂ every T₂ steps: M(δ) of each by dense matrices, α and μ from the 2×2 system;
+    between two choices γ stays, whatever λ does."""
+    every = 3
+    stepper = make("kfac", curvature={"adapt": every, "refresh": 1}, damping={"initial": 0.5}).start(classifier)
+    before, chosen, gamma = None, set(), (0.5 + 0.01) ** 0.5
+    for k in range(1, 16):
+        point = stepper.point
+        step = stepper.step()
+        averages = [(f.layer, f.a, f.g) for f in stepper._memory.factors]
+        shift = step.damping * torch.eye(len(point.theta)).double()
+        damped = curvature.Fisher(classifier, point).dense() + shift
+
+        def lowest(candidate, point=point, averages=averages, damped=damped, before=before):
+            span = [damped_step(averages, point.gradient, candidate**2)] + ([] if before is None else [before])
+            span = torch.stack(span, 1)
+            delta = -span @ torch.linalg.solve(span.T @ damped @ span, span.T @ point.gradient)
+            return float(point.gradient @ delta + 0.5 * delta @ damped @ delta), delta
+
+        if k % every == 0:
+            factors = (1.0, 0.95 ** (every / 2), 0.95 ** (-every / 2))
+            best = min(factors, key=lambda factor: lowest(gamma * factor)[0])
+            gamma *= best
+            chosen.add(best)
+        assert step.rejected_trials == 0
+        assert stepper._memory.gamma == pytest.approx(gamma, rel=1e-12)
+        before = stepper.point.theta - point.theta
+        promised, delta = lowest(gamma)
+        torch.testing.assert_close(before, delta, rtol=1e-6, atol=1e-9)
+        assert step.predicted_change_damped == pytest.approx(promised, rel=1e-7)
+    assert len(chosen) > 1
+
+
+def test_a_chosen_gamma_rises_with_the_damping_of_a_rejected_trial(classifier):
+    """As √λ does, or the rejected direction would be tried again."""
+    stepper = make(
+        "kfac", step="fixed", momentum="none", damping={"initial": 1e-4}, curvature={"refresh": 5, "adapt": 20}
+    ).start(classifier)
+    step = stepper.step()
+    assert step.rejected_trials > 0 and step.outcome.startswith("accepted")
+    assert stepper._memory.gamma == pytest.approx((1e-4 + 0.01) ** 0.5 * 2**step.rejected_trials)
+
+
+@pytest.mark.parametrize("name", ["kfac", "ekfac"])
+def test_an_edit_of_the_curvature_makes_everything_anew(name, classifier):
+    stepper = make(name, curvature={"refresh": 1000}).start(classifier)
+    stepper.step()
+    stepper.edit("curvature.sharing", "reduce")
+    assert stepper._memory.inverses == stepper._memory.basis == ()
+    stepper.step()
+    assert stepper._memory.inverted_at == 2
+
+
 @pytest.mark.parametrize("name", ["kfac", "ekfac"])
 def test_the_model_has_the_exact_fisher_and_its_damping_in_it(name, classifier):
     """α and μ minimize gᵀδ + ½δᵀ(F + (λ + η)I)δ: at the minimum its slope along d and δ₀ is zero."""

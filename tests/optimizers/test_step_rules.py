@@ -206,7 +206,7 @@ def test_alpha_and_mu_solve_the_two_by_two_system_however_long_the_last_step_was
     expected = basis @ torch.linalg.solve(basis.T @ damped @ basis, -basis.T @ gradient)
     torch.testing.assert_close(way.delta, expected, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(way.delta, way.learning_rate * direction + way.momentum * before)
-    torch.testing.assert_close(way.product, b @ way.delta, rtol=1e-8, atol=1e-10)
+    assert way.bend == pytest.approx(float(way.delta @ b @ way.delta), rel=1e-8, abs=1e-10)
 
 
 def test_where_the_last_step_is_the_direction_itself_the_minimum_along_it_is_taken(given_matrix, draws):

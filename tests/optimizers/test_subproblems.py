@@ -314,6 +314,17 @@ def test_steihaug_says_what_it_did(landscape):
     assert any("boundary" in step.solver for step in steps)
 
 
+def test_a_trust_region_takes_the_solver_that_is_asked_for(landscape, monkeypatch):
+    """However many parameters there are; 'auto' alone goes by their number."""
+    monkeypatch.setattr(parts.Auto, "largest_dense", 1)
+    for solver, reason in (
+        ("auto", "Steihaug"),
+        ("conjugate-gradient", "Steihaug"),
+        ("eigendecomposition", "trust region"),
+    ):
+        assert make("trust-region-newton", solver=solver).start(landscape(Beale())).step().solver.startswith(reason)
+
+
 def test_at_a_stationary_point_steihaug_stays_and_the_exact_region_leaves_a_saddle(landscape):
     objective, still = landscape(Saddle()), torch.zeros(2).double()
     stepper = make("trust-region-newton", solver="conjugate-gradient").start(objective, still)

@@ -505,3 +505,8 @@ def test_anything_else_shows_how_to_use_it(dev, machine, capsys, arguments, stat
     assert dev.main(arguments) == status
     assert "packaging/dev.py run" in capsys.readouterr().out
     assert machine.asked == []
+
+
+def test_tests_that_are_named_run_in_one_process(dev):
+    assert dev.checks(["-x", "tests/runs"])["pytest"][-2:] == ["-x", "tests/runs"]
+    assert dev.checks([])["pytest"][-len(dev.SIDE_BY_SIDE) :] == dev.SIDE_BY_SIDE

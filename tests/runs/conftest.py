@@ -10,7 +10,7 @@ from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.objectives.losses import BernoulliLogits
 from ngexplorer.objectives.models import MLP
 from ngexplorer.optimizers import make
-from ngexplorer.runs import Race, Run
+from ngexplorer.runs import Probes, Race, Run
 from ngexplorer.runs.export import TIME_COLUMNS, write_csv
 
 
@@ -19,13 +19,16 @@ def two_moons(hidden=5):
     return assemble(TwoMoons(size=40), MLP(hidden=(hidden,)), BernoulliLogits(), weight_decay=1e-3, seed=3)
 
 
-def race_of(names, objective=None, steps=8, turns="steps", spectra=True, **settings):
+def race_of(names, objective=None, steps=8, turns="steps", probes=Probes(), **settings):  # noqa: B008
     objective = objective or two_moons()
-    runs = [
-        Run(objective, make(name, **settings.get(name.replace("-", "_"), {})), label=f"{name} {i}", seed=3, steps=steps)
-        for i, name in enumerate(names)
-    ]
-    return Race(runs, turns, spectra)
+    made = [make(name, **settings.get(name.replace("-", "_"), {})) for name in names]
+    return Race(
+        [
+            Run(objective, optimizer, label=f"{optimizer.name} {i}", seed=3, steps=steps, probes=probes)
+            for i, optimizer in enumerate(made)
+        ],
+        turns,
+    )
 
 
 def finish(race, cancel=lambda: False):

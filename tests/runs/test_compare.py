@@ -13,6 +13,7 @@ def losses(*values):
     history = History("", "newton", 0)
     for k, value in enumerate(values):
         row = dict.fromkeys(LEADING, 0.0) | {"step": float(k), "seconds": 0.5 * k, "loss": value}
+        row["gradient_equivalents"] = 3.0 * k
         history.append(row, None, np.zeros(1))
     found = Extremes(history, "loss")
     found.grow()
@@ -21,8 +22,8 @@ def losses(*values):
 
 def test_a_run_stands_at_a_step_as_it_did_then():
     found = losses(4.0, 2.0, 3.0, 1.0, 1.5)
-    assert standing(found, 2, target=2.5) == Standing(3.0, 2.0, 1, 1, 0.5)
-    assert standing(found, 99, target=1.0) == Standing(1.5, 1.0, 3, 3, 1.5)
+    assert standing(found, 2, target=2.5) == Standing(3.0, 2.0, 1, 1, 0.5, 3.0)
+    assert standing(found, 99, target=1.0) == Standing(1.5, 1.0, 3, 3, 1.5, 9.0)
 
 
 def test_a_target_that_is_not_reached_yet_has_no_time():
@@ -30,7 +31,7 @@ def test_a_target_that_is_not_reached_yet_has_no_time():
     assert standing(found, 1, target=1.0).target_step is None
     assert standing(found, 2, target=0.5).target_seconds is None
     assert standing(found, 2).target_step is None
-    assert standing(losses(), 3) == Standing(None, None, None, None, None)
+    assert standing(losses(), 3) == Standing(*[None] * 6)
 
 
 def test_optimizers_differ_in_the_settings_that_are_not_the_same():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import curvatures, shifted
+from ngexplorer.analysis import shifted
+from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.optimizers import make
 from ngexplorer.runs import Race, Run
 from ngexplorer.runs.export import TIME_COLUMNS, write_csv

@@ -8,7 +8,10 @@ import torch
 
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, Hessian
 from ngexplorer.optimizers import make
-from ngexplorer.runs import Race, Run, probes
+from ngexplorer.runs import Probes, Race, Run, probes
+from ngexplorer.runs.schedule import Every, Never
+
+UNWATCHED = Probes(spectra=Never())
 
 
 def spectra_of(run):
@@ -77,7 +80,7 @@ def test_watched_matrices_are_taken_beside_the_others_and_change_no_result(race,
             (spectrum,) = [s for s in run.history.spectra if (s.step, s.matrix) == (2, matrix.name)]
             expected = matrix.eigenvalues().numpy()
             np.testing.assert_allclose(spectrum.eigenvalues, expected, rtol=1e-8, atol=1e-12 * expected[-1])
-    off = run_to_the_end(race(["newton", "natural-gradient"], steps=4, spectra=False))
+    off = run_to_the_end(race(["newton", "natural-gradient"], steps=4, probes=UNWATCHED))
     assert rows(here, tmp_path / "on.csv") == rows(off, tmp_path / "off.csv")
 
 
@@ -143,7 +146,7 @@ def test_switching_spectra_off_changes_no_result(race, run_to_the_end, rows, tmp
     names = ["newton", "gauss-newton", "natural-gradient", "adam"]
     eager = race(names)
     eager.spectra.share = 1e9
-    off = run_to_the_end(race(names, spectra=False))
+    off = run_to_the_end(race(names, probes=UNWATCHED))
     assert rows(run_to_the_end(eager), tmp_path / "on.csv") == rows(off, tmp_path / "off.csv")
     assert not any(run.history.spectra for run in off.runs)
 
@@ -152,13 +155,12 @@ def test_spectra_beside_steps_that_go_nowhere_are_not_counted_as_their_work(race
     """A step that finds nothing keeps its point, at which the probe then works too."""
     settings = {"gauss_newton": {"damping": {"initial": 1e-12, "ceiling": 1.0, "factor": 0.99}}}
 
-    def cornered(spectra):
-        here = race(["gauss-newton"], steps=4, spectra=spectra, **settings)
-        if here.spectra:
-            here.spectra.share = 1e9
-        return run_to_the_end(here)
+    def cornered(probes):
+        return run_to_the_end(race(["gauss-newton"], steps=4, probes=probes, **settings))
 
-    assert rows(cornered(True), tmp_path / "on.csv") == rows(cornered(False), tmp_path / "off.csv")
+    watched = cornered(Probes(spectra=Every()))
+    assert len(watched.runs[0].history.spectra) == 8
+    assert rows(watched, tmp_path / "on.csv") == rows(cornered(UNWATCHED), tmp_path / "off.csv")
 
 
 def test_a_run_that_ends_does_not_keep_the_others_waiting(race, costs, clock):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import ngexplorer as ngx
-from ngexplorer.cancellation import Cancelled
+from ngexplorer.cancellation import Cancelled, never
 from ngexplorer.objectives.losses import SquaredError
 from ngexplorer.optimizers import Stepper, make
 from ngexplorer.runs import Race, Run
@@ -253,7 +253,7 @@ def test_an_edit_is_an_event_and_takes_effect_at_the_next_step(race):
     run.edit("learning_rate", 0.02)
     while here.advance() is not None:
         pass
-    assert [(e.step, e.kind, e.message) for e in run.history.events] == [(3, "edit", "learning_rate = 0.02")]
+    assert [(e.step, e.kind, e.message) for e in run.history.events] == [(3, "edit", "learning_rate = 0.02, was 0.1")]
     assert run.history["learning_rate"][1:].tolist() == [0.1, 0.1, 0.1, 0.02, 0.02, 0.02]
     assert run.optimizer.learning_rate == 0.02
 
@@ -279,3 +279,33 @@ def test_steps_are_recorded_as_finite_where_they_must_be(race, run_to_the_end):
     for run in run_to_the_end(race(EVERYONE)).runs:
         for name in ("loss", "step_norm", "gradient_norm", "angle", "learning_rate", "step_seconds"):
             assert all(math.isfinite(x) for x in run.history[name][1:]), name
+
+
+def test_the_trials_that_a_step_rejected_are_recorded_with_their_numbers(moons):
+    """Newton with little damping where the Hessian is indefinite, and far steps where the loss rises."""
+    optimizer = make("newton", damping={"initial": 1e-6, "factor": 0.1})
+    history = ngx.run(moons, optimizer, steps=25)
+    counts = history["rejected_trials"][1:]
+    assert counts.any()
+    assert sorted(history.rejections) == [k for k, count in enumerate(counts, 1) if count]
+    for step, rejections in history.rejections.items():
+        assert len(rejections) == counts[step - 1]
+        row = history.row(step)
+        dampings = [trial.damping for trial in rejections] + [row["damping"]]
+        assert dampings[1:] == pytest.approx([4 * damping for damping in dampings[:-1]])
+        assert rejections[-1].reason in row["outcome"]
+        for trial in rejections:
+            if trial.reason == "loss rose":
+                assert trial.change > 0 > trial.predicted_change
+                assert trial.reduction_ratio == pytest.approx(trial.change / trial.predicted_change)
+            else:
+                assert trial.reason == "not positive definite"
+
+
+def test_a_run_knows_with_which_settings_each_step_was_taken(moons):
+    run = Run(moons, make("newton"), label="Newton", seed=0, steps=5)
+    for k in range(1, 5):
+        run.advance(never)
+        run.edit("learning_rate", 1 / (k + 1))
+    assert [run.optimizer_of(step).learning_rate for step in range(5)] == [1, 1, 1 / 2, 1 / 3, 1 / 4]
+    assert run.optimizer.learning_rate == run.optimizer_of(5).learning_rate == 1 / 5

@@ -1,5 +1,7 @@
 """Probes look when their schedules say so, in time of their own, and change no result."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ngexplorer as ngx
-from ngexplorer.curvature import Hessian
+from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.optimizers import make
 from ngexplorer.runs import Probes, Race, Run, experiment
 from ngexplorer.runs.schedule import Every, Logarithmic, Never, WithinShare
@@ -50,13 +52,77 @@ def test_the_hessian_s_curvature_along_a_step_is_that_of_the_point_it_left(race)
         assert found[k] == pytest.approx(float(delta @ hessian @ delta / (delta @ delta)), rel=1e-8)
 
 
+ANGLES = {
+    "newton": Hessian,
+    "gauss_newton": GaussNewton,
+    "natural_gradient": Fisher,
+    "natural_gradient_empirical": EmpiricalFisher,
+    "kfac": lambda objective, theta: KFAC(objective, theta, labels="exact"),
+}
+
+
+def degrees(one, other):
+    return float(torch.rad2deg(torch.acos((one @ other / (one.norm() * other.norm())).clamp(-1, 1))))
+
+
+@pytest.mark.parametrize("batches", ["all", {"name": "mini-batch", "size": 20}])
+@pytest.mark.parametrize(("name", "damping"), [("natural-gradient", None), ("heavy-ball", 0.7)])
+def test_angles_are_between_the_step_and_those_of_other_methods_from_the_same_place(
+    name, damping, batches, race, tmp_path
+):
+    """By dense solves at the θ the step left, with the cases it saw and its λ, or the given one where it has none."""
+    objective = race(["adam"]).runs[0].objective
+    probes = Probes(angles=Every(interval=2), angle_damping=damping or 1e-3, spectra=Never())
+    run = Run(objective, make(name, batches=batches), label=name, seed=5, steps=5, probes=probes)
+    here = Race([run])
+    while here.advance() is not None:
+        pass
+    history, stepper = run.history, make(name, batches=batches).start(objective, seed=5)
+    for k in range(1, 6):
+        before = stepper.point.theta
+        stepper.step()
+        seen, delta = stepper.point.objective, stepper.point.theta - before
+        for column, kind in ANGLES.items():
+            found = history[f"angle_{column}"][k]
+            if k % 2:
+                assert np.isnan(found)
+                continue
+            shift, matrix = damping or history["damping"][k], kind(seen, before)
+            gradient = seen.gradient(before)
+            if column == "kfac":
+                expected = degrees(delta, -matrix.solve(gradient, shift))
+            else:
+                damped = matrix.dense() + shift * torch.eye(len(before)).double()
+                if torch.linalg.eigvalsh(damped)[0] <= 0:
+                    assert np.isnan(found)
+                    continue
+                expected = degrees(delta, -torch.linalg.solve(damped, gradient))
+            assert found == pytest.approx(expected, abs=1e-5)
+    if name == "natural-gradient" and batches == "all":
+        np.testing.assert_allclose(history["angle_natural_gradient"][2::2], 0, atol=1e-5)
+    history.to_csv(str(tmp_path / "run.csv"))
+    header, *rows = csv.reader((tmp_path / "run.csv").read_text(encoding="utf-8").splitlines())
+    place = header.index("angle_kfac")
+    assert [row[place] != "" for row in rows] == [False, False, True, False, True, False]
+    assert run.probe_seconds > 0
+
+
+def test_where_a_method_has_no_step_its_angle_is_not_a_number(rosenbrock_at):
+    """A saddle's Hessian is not positive definite, and a test function has no layers for K-FAC."""
+    probes = Probes(angles=Every(), angle_damping=1.0, spectra=Never())
+    history = ngx.run(rosenbrock_at(0.0, 1.0), make("gradient-descent", learning_rate=1e-4), steps=1, probes=probes)
+    assert np.isnan(history["angle_newton"][1]) and np.isnan(history["angle_kfac"][1])
+    assert 0 < history["angle_gauss_newton"][1] < 90
+    assert not history.events
+
+
 @pytest.mark.parametrize("name", ["newton", "natural-gradient-sampled", "kfac", "adam"])
 def test_no_probe_changes_a_result_and_none_takes_the_run_s_time(name, race):
     objective = race(["adam"]).runs[0].objective
     batches = {"name": "mini-batch", "size": 20}
     optimizer = make(name, batches=batches)
     off = Probes(validation=Never(), spectra=Never())
-    on = Probes(hessian_along_step=Every(), spectra=Every())
+    on = Probes(hessian_along_step=Every(), angles=Every(), spectra=Every())
     histories = []
     for probes in (off, on):
         run = Run(objective, optimizer, label=name, seed=4, steps=12, probes=probes)
@@ -71,6 +137,7 @@ def test_no_probe_changes_a_result_and_none_takes_the_run_s_time(name, race):
     assert np.isnan(plain["validation_loss"]).all()
     assert np.isfinite(watched["validation_loss"]).all()
     assert np.isfinite(watched["hessian_along_step"][1:]).all()
+    assert np.isfinite(watched["angle_kfac"][1:]).all() and np.isnan(plain["angle_kfac"]).all()
     assert not plain.spectra
     if name in ("newton", "natural-gradient-sampled"):
         assert sorted({s.step for s in watched.spectra}) == list(range(12))

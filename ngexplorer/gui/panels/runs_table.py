@@ -1,135 +1,49 @@
-"""The runs table: how every run stands, at the current time."""
+"""The runs table: a row for each run, what is chosen there stands out in every view; and the loss runs are timed to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
-
-from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.axes import compact
-from ngexplorer.gui.session import Session, Shown
-
-_ROW = 22
-_USUAL_ROWS = 8
-_DOT_ROOM, _PADDING = 16, 24
-"""Pixels: the height of a row; what the dot before a name takes, and the room on both sides of a text."""
-
-Index = QModelIndex | QPersistentModelIndex
-
-
-def _best(shown: Shown, step: int) -> str:
-    losses = shown.history.column("loss")[: step + 1]
-    return compact(float(losses.min())) if len(losses) else "–"
-
-
-def _speed(shown: Shown, step: int) -> str:
-    recent = shown.history.column("step_seconds")[max(1, step - 19) : step + 1]
-    mean = float(recent.mean()) if len(recent) else 0.0
-    return f"{1 / mean:,.3g}" if mean > 0 else "–"
-
-
-def _column(name: str) -> Callable[[Shown, int], str]:
-    def text(shown: Shown, step: int) -> str:
-        return compact(shown.history.row(step)[name]) if len(shown.history) else "–"
-
-    return text
-
-
-COLUMNS: tuple[tuple[str, str, Callable[[Shown, int], str]], ...] = (
-    ("Run", "", lambda shown, step: shown.label),
-    ("State", "", lambda shown, step: _state(shown)),
-    ("Step", "The step shown", lambda shown, step: f"{step:,}"),
-    ("Loss", "Training loss at that step", _column("loss")),
-    ("Best", "Lowest training loss up to that step", _best),
-    ("Metric", "On the validation cases where there are some", _column("metric")),
-    ("Seconds", "Seconds of compute up to that step", _column("seconds")),
-    ("Steps/s", "Steps a second of its own compute, over the last 20", _speed),
+import numpy as np
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSize, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent, QPalette, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
 )
 
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.forms import Entry, mark_invalid
+from ngexplorer.gui.panels.runs_model import COLUMNS, ROW, SPEED, TO_TARGET, Index, RunsModel
+from ngexplorer.gui.session import Session
 
-def _state(shown: Shown) -> str:
-    run = shown.run
-    if run.state == "diverged":
-        return next((e.message.split(":")[0] for e in run.history.events if e.kind == "diverged"), "diverged")
-    return run.state
-
-
-class RunsModel(QAbstractTableModel):
-    """A row a run, its texts computed at each pull."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self.texts: list[list[str]] = []
-        session.race_changed.connect(self._reset)
-
-    def pull(self) -> None:
-        """Read the runs, and tell of what changed."""
-        session = self.session
-        if len(self.texts) != len(session.runs):
-            self._reset()
-        for i, shown in enumerate(session.runs):
-            step = session.step_of(shown)
-            texts = [text(shown, step) for _, _, text in COLUMNS]
-            if session.state in ("paused", "stopped") and texts[1] == "running":
-                texts[1] = session.state
-            if texts != self.texts[i]:
-                self.texts[i] = texts
-                self.dataChanged.emit(self.index(i, 0), self.index(i, len(COLUMNS) - 1))
-
-    def _reset(self) -> None:
-        self.beginResetModel()
-        self.texts = [[""] * len(COLUMNS) for _ in self.session.runs]
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.texts)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return len(COLUMNS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._metric() if COLUMNS[section][0] == "Metric" else COLUMNS[section][0]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[section][1]
-        return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
-
-    def _metric(self) -> str:
-        runs = self.session.runs
-        return runs[0].run.objective.loss.metric_name.capitalize() if runs else "Metric"
-
-    def data(self, index: Index, role: int = 0) -> Any:
-        shown = self.session.runs[index.row()]
-        theme = self.session.theme
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return self.texts[index.row()][index.column()]
-            case Qt.ItemDataRole.TextAlignmentRole:
-                return _alignment(index.column())
-            case Qt.ItemDataRole.DecorationRole if index.column() == 0:
-                return themes.dot(themes.line_colour(shown.colour, theme), 10)
-            case Qt.ItemDataRole.ForegroundRole if index.column() == 0:
-                return themes.readable(shown.colour, theme)
-            case Qt.ItemDataRole.ForegroundRole if index.column() == 1 and shown.run.state in ("failed", "diverged"):
-                return themes.readable(theme.error, theme)
-            case Qt.ItemDataRole.ToolTipRole if shown.history.events:
-                return "\n".join(f"step {e.step}: {e.message}" for e in shown.history.events[-8:])
-        return None
+_USUAL_ROWS = 8
+_DOT_ROOM, _PADDING, _FOLD_ROOM = 16, 24, 16
+"""Pixels: what the dot before a name takes, the room on both sides of a text, and that of the arrow which unfolds a
+row."""
+_STEP, _STEP_ROOM = 2, 64
+"""The column of the step, and the pixels that it gets in a narrow table."""
+_WIDE = 1120
+"""Pixels from which there is room for all columns."""
 
 
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignLeft if column < 2 else Qt.AlignmentFlag.AlignRight
-    return side | Qt.AlignmentFlag.AlignVCenter
+class _Cells(QStyledItemDelegate):
+    """Cells whose texts keep their colour in a row that is chosen."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        colour = index.data(Qt.ItemDataRole.ForegroundRole)
+        if colour is not None:
+            option.palette.setBrush(QPalette.ColorRole.HighlightedText, colour)
 
 
-class RunsTable(QTableView):
-    """The table, its rows close together, numbers right-aligned; never taller than its rows."""
+class RunsTable(QTreeView):
+    """The table, its rows close together, numbers right-aligned; never taller than its rows. The rows that are chosen
+    stand out in every view."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -137,49 +51,170 @@ class RunsTable(QTableView):
         self.runs = RunsModel(session)
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
+        self.setToolTip("A click on a run lets it stand out in every view, another one all alike")
         self.setFont(themes.font(12))
         self.setIconSize(QSize(10, 10))
-        self.verticalHeader().hide()
-        self.verticalHeader().setMinimumSectionSize(_ROW)
-        self.verticalHeader().setDefaultSectionSize(_ROW)
-        header = self.horizontalHeader()
+        self.setUniformRowHeights(True)
+        self.setItemDelegate(_Cells(self))
+        self.setIndentation(_FOLD_ROOM)
+        header = self.header()
         header.setFont(themes.font(12))
-        header.setHighlightSections(False)
-        header.setFixedHeight(_ROW + 2)
+        header.setStretchLastSection(False)
+        header.setSectionsMovable(False)
+        header.setFixedHeight(ROW + 2)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         for column in (0, 1):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setShowGrid(False)
         self.setTabKeyNavigation(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.selectionModel().selectionChanged.connect(self._chosen)
         session.race_changed.connect(self._fit)
         session.experiment_changed.connect(self._fit)
+        session.shown_changed.connect(self._follow)
+        self.expanded.connect(self._fit)
+        self.collapsed.connect(self._fit)
+        self.set_target(None)
         self._fit()
 
     def pull(self) -> None:
         self.runs.pull()
 
+    def set_target(self, loss: float | None) -> None:
+        """Say when every run came to that loss; None: of no loss."""
+        self.runs.target = loss
+        for column in range(TO_TARGET, len(COLUMNS)):
+            self.setColumnHidden(column, loss is None)
+        self._make_room()
+        self.pull()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Where the columns of the target would be too narrow, do without the one that is missed least."""
+        narrow = self.runs.target is not None and self.width() < _WIDE
+        self.setColumnHidden(SPEED, narrow)
+        mode = QHeaderView.ResizeMode
+        self.header().setSectionResizeMode(_STEP, mode.Fixed if narrow else mode.Stretch)
+        self.setColumnWidth(_STEP, _STEP_ROOM)
+
+    def copy(self) -> None:
+        """Put the table on the clipboard, as spreadsheets take it."""
+        self.pull()
+        QGuiApplication.clipboard().setText(self.runs.as_text())
+
+    # What is chosen stands out.
+
+    def _chosen(self) -> None:
+        rows = self.selectionModel().selectedRows()
+        self.session.highlight(shown.number for row in rows for shown in self.runs.shown_at(row))
+
+    def _follow(self) -> None:
+        """Choose the rows of what stands out, by whatever it was made to."""
+        rows = self.selectionModel().selectedRows()
+        if {shown.number for row in rows for shown in self.runs.shown_at(row)} == self.session.highlighted:
+            return
+        chosen = QItemSelection()
+        for place, family in enumerate(self.runs.families):
+            if all(shown.number in self.session.highlighted for shown in family.members):
+                chosen.select(self.runs.index(place, 0), self.runs.index(place, 0))
+        how = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(chosen, how.ClearAndSelect | how.Rows)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click on the only row that is chosen lets it go again."""
+        index = self.indexAt(event.position().toPoint())
+        plain = event.button() == Qt.MouseButton.LeftButton and not event.modifiers()
+        inside = index.isValid() and event.position().x() >= self.visualRect(index.siblingAtColumn(0)).left()
+        alone = len(self.selectionModel().selectedRows()) == 1 and self.selectionModel().isSelected(index)
+        if plain and inside and alone:
+            self.clearSelection()
+            return
+        super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
+            return
+        super().keyPressEvent(event)
+
+    # Its size.
+
     def height_within(self, height: int) -> int:
         """The height of as many whole rows as there is room for, one at least, and no more than of a usual race."""
-        rows = max((height - self._height(0)) // _ROW, 1)
+        rows = max((height - self._height(0)) // ROW, 1)
         return self._height(min(rows, self._rows, _USUAL_ROWS))
 
     @property
     def _rows(self) -> int:
-        """How many runs there are, or will be once the data are loaded."""
-        return len(self.session.runs) or sum(contender.enabled for contender in self.session.experiment.runs)
+        """How many rows can be seen, or will be once the data are loaded."""
+        if not self.session.runs:
+            return sum(contender.enabled for contender in self.session.experiment.runs)
+        unfolded = [
+            len(family.members) for i, family in enumerate(self.runs.families) if self.isExpanded(self.runs.index(i, 0))
+        ]
+        return len(self.runs.families) + sum(unfolded)
 
     def _height(self, rows: int) -> int:
-        return self.horizontalHeader().height() + rows * _ROW
+        return self.header().height() + rows * ROW
 
     def _fit(self) -> None:
         """Give the names and states the room they need, and the table the height of its rows."""
-        labels = [shown.label for shown in self.session.runs]
-        words = ((labels, _DOT_ROOM), (["diverged at step 10,000"], 0))
-        for column, (texts, more) in enumerate(words):
+        several = any(len(family.members) > 1 for family in self.runs.families)
+        self.setRootIsDecorated(several)
+        labels = [texts[0] for texts in self.runs.texts]
+        states = ["diverged at step 10,000"] if self.width() >= _WIDE else [texts[1] for texts in self.runs.texts]
+        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 80))
+        for column, (texts, more, least) in enumerate(words):
             widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
-            self.setColumnWidth(column, min(max(widest + more + _PADDING, 96), 260))
+            self.setColumnWidth(column, min(max(widest + more + _PADDING, least), 260))
         self.setMinimumHeight(self._height(1))
         self.setMaximumHeight(self._height(max(self._rows, 1)))
+
+
+class Target(QWidget):
+    """Where a person types the loss to which the table times the runs; empty: to none."""
+
+    def __init__(self, table: RunsTable) -> None:
+        super().__init__()
+        self._table = table
+        label = QLabel("Target loss")
+        label.setObjectName("muted")
+        label.setFont(themes.font(12))
+        self.entry = Entry()
+        self.entry.setFont(themes.font(12))
+        self.entry.setFixedWidth(64)
+        self.entry.setPlaceholderText("none")
+        self.entry.setAccessibleName("Target loss")
+        self.entry.editingFinished.connect(self._typed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(themes.GRID)
+        row.addWidget(label)
+        row.addWidget(self.entry)
+        self._typed()
+
+    def take_focus(self) -> None:
+        """Take the keyboard, to type."""
+        self.entry.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.entry.selectAll()
+
+    def _typed(self) -> None:
+        text = self.entry.text().strip()
+        try:
+            loss = float(text) if text else None
+        except ValueError:
+            loss = np.nan
+        good = loss is None or bool(np.isfinite(loss))
+        tip = "The table says when every run came to this loss" + ("" if good else "\nA number is needed, or nothing")
+        self.entry.setToolTip(tip)
+        mark_invalid(self.entry, not good)
+        if good:
+            self.entry.setModified(False)
+            self.entry.show_text(text)
+            self._table.set_target(loss)

@@ -31,9 +31,14 @@ _FUTURE = 0.28
 """How strongly what lies after the current time is drawn."""
 _SMOOTHING = (1, 5, 25, 100)
 """Over so many steps a mean may be taken."""
+_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+"""Move the cross-hair."""
 _WIDE = 440
 """Pixels from which all controls have room beside each other."""
-_LINEAR = ("metric", "angle", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio")
+_LINEAR = (
+    *("metric", "momentum", "learning_rate", "rejected_trials", "solver_iterations", "reduction_ratio"),
+    *(name for name in NUMBERS if name.startswith("angle")),
+)
 """Columns that are usually looked at on a linear axis."""
 _SIGNED = ("predicted_change", "predicted_change_damped", "curvature_along_step", "lowest_eigenvalue")
 _HELPS = {field.encode_name: field.type.__metadata__[0].description for field in STEP_FIELDS}
@@ -84,6 +89,11 @@ class Panel(QObject):
             frame.addItem(cursor, ignoreBounds=True)
         self.row: QWidget | None = None
         """Its controls, where they are not the view's own."""
+
+    @property
+    def watched(self) -> tuple[QObject, QObject]:
+        """What the keys of this plot come to."""
+        return self.frame, self.frame.viewport()
 
     @property
     def column(self) -> str:
@@ -259,7 +269,7 @@ class CurvesView(View):
         )
 
     def draw(self) -> None:
-        runs = [shown for shown in self.session.visible if len(shown.history)]
+        runs = [shown for shown in self.session.in_order if len(shown.history)]
         for panel in self.panels:
             self._draw_panel(panel, runs)
         self.say(self._why_empty(runs))
@@ -268,13 +278,15 @@ class CurvesView(View):
 
     def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
         groups = self.session.groups(runs) if self.banded else []
-        grouped = [shown for group in groups for shown in group.members]
-        lines_of = {shown: self._lines_of(panel, shown) for shown in runs if shown not in grouped}
-        lines = [line for found in lines_of.values() for line in found]
-        for group in groups:
-            found = self._group_lines(panel, group)
-            lines_of |= dict.fromkeys(group.members, found)
-            lines += found
+        lines_of: dict[Shown, list[Line]] = {}
+        for group in sorted(groups, key=lambda group: all(map(self.session.stands_out, group.members))):
+            lines_of |= dict.fromkeys(group.members, self._group_lines(panel, group))
+        lines = [line for found in {id(found): found for found in lines_of.values()}.values() for line in found]
+        for shown in runs:
+            if shown not in lines_of:
+                lines += lines_of.setdefault(shown, self._lines_of(panel, shown))
+            elif self._alone(shown, groups):
+                lines += self._lines_of(panel, shown)
         panel.lines.show_lines(lines)
         panel.frame.set_log(y=panel.log.isChecked())
         panel.frame.count_along(self.axis.currentIndex() == 0)
@@ -291,6 +303,11 @@ class CurvesView(View):
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
             low = max(measured.top(), measured.bottom() - 16) if panel.log.isChecked() else measured.top()
             panel.frame.fit(0.0, right, low, measured.bottom())
+
+    def _alone(self, shown: Shown, groups: list[Group]) -> bool:
+        """Whether a run is to be seen over the median of its group: it stands out, and others of that do not."""
+        members = next(group.members for group in groups if shown in group.members)
+        return self.session.stands_out(shown) and not all(map(self.session.stands_out, members))
 
     def _least(self) -> float:
         """How far the picture reaches at least: before the first steps, to the tenth."""
@@ -311,7 +328,7 @@ class CurvesView(View):
     def _lines_of(self, panel: Panel, shown: Shown) -> list[Line]:
         history, step = shown.history, self.session.step_of(shown)
         x_name = AXES[self.axis.currentIndex()][0]
-        colour = themes.line_colour(shown.colour, self.session.theme)
+        colour = self.session.line_colour(shown)
         lines: list[Line] = []
         for _, column, width, alpha in self._wanted(panel):
             extremes = self.session.extremes(shown, column)
@@ -356,9 +373,19 @@ class CurvesView(View):
         first, last = (row_at(shown.history, x_name, x) for x in (left, right))
         return max(first, 0), min(last + 2, read)
 
+    @property
+    def visible_steps(self) -> tuple[int, int]:
+        """The first and the last step of any visible run within the picture's sides."""
+        left, right = self.frame.view.viewRange()[0]
+        x_name = AXES[self.axis.currentIndex()][0]
+        histories = [shown.history for shown in self.session.visible if len(shown.history)]
+        ends = [(row_at(history, x_name, left), row_at(history, x_name, right)) for history in histories]
+        first = min((before + 1 if before >= 0 and left > 0 else 0 for before, _ in ends), default=0)
+        return first, max((last for _, last in ends), default=-1)
+
     def _group_lines(self, panel: Panel, group: Group) -> list[Line]:
         x_name = AXES[self.axis.currentIndex()][0]
-        colour = themes.line_colour(group.members[0].colour, self.session.theme)
+        colour = self.session.line_colour(group)
         histories = [shown.history for shown in group.members]
         lines = []
         for _, column, width, alpha in self._wanted(panel):
@@ -407,10 +434,25 @@ class CurvesView(View):
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
             self._put_away()
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Home:
-            self._release()
-            return True
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            if event.key() == Qt.Key.Key_Home:
+                self._release()
+                return True
+            if event.key() in _KEYS and not event.modifiers() and self.session.runs:
+                self._move_hair(_KEYS[Qt.Key(event.key())], next(p for p in self.panels if watched in p.watched))
+                return True
         return super().eventFilter(watched, event)
+
+    def _move_hair(self, by: int, panel: Panel) -> None:
+        """The cross-hair by the keyboard: a step to the side, or a hundredth of the picture; out of the middle."""
+        left, right = panel.frame.view.viewRange()[0]
+        among_steps = AXES[self.axis.currentIndex()][0] == "step"
+        stride = max(1.0, round((right - left) / 100)) if among_steps else (right - left) / 100
+        x = panel.hair.value() if panel.hair.isVisible() else (left + right) / 2
+        x = min(max((round(x) if among_steps else x) + by * stride, max(left, 0.0)), right)
+        area = panel.frame.view.sceneBoundingRect()
+        place = panel.frame.view.mapViewToScene(QPointF(x, 0.0)).x()
+        self._hover(QPointF(min(max(place, area.left() + 1), area.right() - 1), area.center().y()), panel, x)
 
     def _put_away(self) -> None:
         for panel in self.panels:
@@ -423,14 +465,15 @@ class CurvesView(View):
             self._read = self.session.generation
             self._put_away()
 
-    def _hover(self, position: QPointF, panel: Panel) -> None:
+    def _hover(self, position: QPointF, panel: Panel, x: float | None = None) -> None:
+        """Read what is there, or exactly at x where that is given."""
         inside = panel.frame.view.sceneBoundingRect().contains(position) and bool(self.session.runs)
         for other in self.panels:
             other.hair.setVisible(inside)
         panel.readout.setVisible(inside)
         if not inside:
             return
-        x = panel.frame.view.mapSceneToView(position).x()
+        x = panel.frame.view.mapSceneToView(position).x() if x is None else x
         for other in self.panels:
             other.hair.setPos(x)
         self.read_at(x, panel)
@@ -449,14 +492,24 @@ class CurvesView(View):
         panel = panel or self.panels[0]
         wanted = self._wanted(panel)
         rows = []
-        for shown in self.session.visible:
+        for shown in self._read_as():
             row = self._row_at(shown, x)
             if row is not None:
                 rows.append((shown, [row[column] for _, column, _, _ in wanted]))
         panel.readout.show_rows(self._said(x), [word for word, *_ in wanted], rows, self.session.theme)
 
-    def _row_at(self, shown: Shown, x: float) -> dict[str, Any] | None:
-        """What a run had reached at x; None before its start."""
+    def _read_as(self) -> list[Shown | Group]:
+        """What has a row of numbers: the runs, those that are drawn as a group together."""
+        groups = self.session.groups(self.session.visible) if self.banded else []
+        of = {shown: group for group in groups for shown in group.members}
+        return list(dict.fromkeys(of.get(shown, shown) for shown in self.session.visible))
+
+    def _row_at(self, shown: Shown | Group, x: float) -> dict[str, Any] | None:
+        """What a run had reached at x, or a group at the median; None before its start."""
+        if isinstance(shown, Group):
+            rows = [row for member in shown.members if (row := self._row_at(member, x)) is not None]
+            medians = np.median([[row[name] for name in NUMBERS] for row in rows], axis=0) if rows else None
+            return None if medians is None else dict(zip(NUMBERS, medians.tolist(), strict=True))
         name = AXES[self.axis.currentIndex()][0]
         if not len(shown.history) or x < -0.5:
             return None
@@ -489,7 +542,7 @@ class CurvesView(View):
         panel = self.panels[0]
         a, b = (cursor.value() for cursor in panel.cursors)
         rows = []
-        for shown in self.session.visible:
+        for shown in self._read_as():
             ends = [self._row_at(shown, x) for x in (a, b)]
             if all(end is not None for end in ends) and self._wanted(panel):
                 column = self._wanted(panel)[0][1]

@@ -1,19 +1,21 @@
-"""The legend: a chip for each run, which switches it on and off in every plot."""
+"""The legend: a chip for each optimizer, which switches its runs on and off in every plot, or lets them stand out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.flow import FlowLayout
-from ngexplorer.gui.session import Session
+from ngexplorer.gui.session import Group, Session
 
 
 class Legend(QWidget):
-    """A chip for each run, which switches it on and off in every plot; without its name where there are too many."""
+    """A chip for each optimizer: a click switches its runs on and off in every plot, one with Ctrl lets them stand out
+    and the others fade. Without its name where there are too many."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -27,16 +29,18 @@ class Legend(QWidget):
     def _fill(self) -> None:
         self._flow.clear()
         self.chips = []
-        for number, shown in enumerate(self.session.runs):
+        for family in self.session.families:
             chip = QToolButton()
             chip.setObjectName("chip")
-            chip.setText(shown.label)
+            chip.setText(family.label)
             chip.setFont(themes.font(12))
             chip.setIconSize(QSize(10, 10))
             chip.setCheckable(True)
-            chip.setToolTip(f"{shown.label}: show or hide it in every plot")
-            chip.setAccessibleName(f"Show {shown.label}")
-            chip.clicked.connect(lambda on, number=number: self.session.set_hidden(number, not on))
+            chip.setToolTip(
+                f"{family.label}: show or hide it in every plot\nCtrl and click: let it stand out, or all alike"
+            )
+            chip.setAccessibleName(f"Show {family.label}")
+            chip.clicked.connect(lambda on, family=family: self._clicked(family, on))
             self.chips.append(chip)
             self._flow.addWidget(chip)
             chip.show()  # what is not shown yet takes no room
@@ -44,11 +48,27 @@ class Legend(QWidget):
         self._arrange()
 
     def _dress(self) -> None:
-        for number, (chip, shown) in enumerate(zip(self.chips, self.session.runs, strict=True)):
-            hidden = self.session.is_hidden(number)
-            colour = themes.line_colour(shown.colour, self.session.theme)
+        session = self.session
+        for chip, family in zip(self.chips, session.families, strict=True):
+            hidden = all(session.is_hidden(shown.number) for shown in family.members)
+            faint = not any(map(session.stands_out, family.members))
+            colour = themes.line_colour(family.colour, session.theme)
             chip.setIcon(themes.dot(colour, 10, filled=not hidden))
             chip.setChecked(not hidden)
+            if bool(chip.property("faint")) != faint:
+                chip.setProperty("faint", faint)
+                chip.style().unpolish(chip)
+                chip.style().polish(chip)
+
+    def _clicked(self, family: Group, on: bool) -> None:
+        """Show or hide its runs; with Ctrl, let them stand out, or all alike where they did."""
+        session, numbers = self.session, [shown.number for shown in family.members]
+        if QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ControlModifier:
+            session.highlight([] if session.highlighted == frozenset(numbers) else numbers)
+            self._dress()
+            return
+        for number in numbers:
+            session.set_hidden(number, not on)
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)

@@ -60,7 +60,8 @@ class Line:
 
 def pen(colour: Any, width: float = 1.5, style: Qt.PenStyle = Qt.PenStyle.SolidLine, alpha: float = 1.0) -> QPen:
     """A pen of constant width on the screen."""
-    return _pen(QColor(colour).rgb(), width, style, alpha, True)
+    shade = QColor(colour)
+    return _pen(shade.rgb(), width, style, alpha * shade.alphaF(), True)
 
 
 @lru_cache(1024)
@@ -73,10 +74,10 @@ def _pen(rgb: int, width: float, style: Qt.PenStyle, alpha: float, cosmetic: boo
     return made
 
 
-def _plain(cosmetic: QPen) -> QPen:
-    """The same pen, its width in the painter's own units."""
+def _plain(cosmetic: QPen, scale: float) -> QPen:
+    """The same pen, its width in the painter's own units, so many times as thick."""
     colour = cosmetic.color()
-    return _pen(colour.rgb(), cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
+    return _pen(colour.rgb(), scale * cosmetic.widthF(), cosmetic.style(), colour.alphaF(), False)
 
 
 class Lines(pg.GraphicsObject):
@@ -87,6 +88,8 @@ class Lines(pg.GraphicsObject):
         self._lines: list[Line] = []
         self._strokes: list[tuple[QPen, QPainterPath]] = []
         self._marks: list[tuple[QPen, QPolygonF | QPainterPath]] = []
+        self.scale_of_pens = 1.0
+        """How many times as thick lines and marks are drawn: for a projector."""
         self._drawn_for: Any = None
         """The window that the polygons were clipped for, and its place; None before there are any."""
 
@@ -128,14 +131,15 @@ class Lines(pg.GraphicsObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_bands(painter, to_scene)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        if before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
+        thin = self.scale_of_pens == 1
+        if thin and before.m11() == to_scene.m11() and painter.paintEngine().type() == QPaintEngine.Type.Raster:
             for made, path in self._strokes:
                 painter.setPen(made)
                 painter.drawPath(path)
         else:
             self._paint_exactly(painter, window, to_scene)
         for made, mark in self._marks:
-            painter.setPen(made)
+            painter.setPen(made if thin else _plain(made, self.scale_of_pens))
             if isinstance(mark, QPolygonF):
                 painter.drawPoints(mark)
             else:
@@ -145,7 +149,7 @@ class Lines(pg.GraphicsObject):
     def _paint_exactly(self, painter: QPainter, window: QRectF, to_scene: QTransform) -> None:
         """For paper, and screens of more than one dot a pixel."""
         for line in self._lines:
-            painter.setPen(_plain(line.pen))
+            painter.setPen(_plain(line.pen, self.scale_of_pens))
             for x, y in _pieces(line, window, to_scene):
                 painter.drawPolyline(pg.functions.arrayToQPolygonF(x, y))
 
@@ -159,7 +163,7 @@ class Lines(pg.GraphicsObject):
             x = line.x[finite]
             around = np.concatenate((x, x[::-1])), np.concatenate((low[finite], high[finite][::-1]))
             shade = line.pen.color()
-            shade.setAlphaF(_SHADE)
+            shade.setAlphaF(_SHADE * shade.alphaF())
             painter.setBrush(shade)
             painter.drawPolygon(pg.functions.arrayToQPolygonF(*_mapped(*around, to_scene)))
 
@@ -226,17 +230,18 @@ def dashed(x: Array, y: Array, pattern: Array) -> tuple[Array, Array, NDArray[np
 
 def _marks(line: Line, window: QRectF, to_scene: QTransform) -> list[tuple[QPen, QPolygonF | QPainterPath]]:
     """All marks of a line, those of a kind together."""
-    rgb, found = line.pen.color().rgb(), list[tuple[QPen, QPolygonF | QPainterPath]]()
+    colour = line.pen.color()
+    rgb, alpha, found = colour.rgb(), colour.alphaF(), list[tuple[QPen, QPolygonF | QPainterPath]]()
     dots, triangles, rings = (
         _in_window(places, window, to_scene) for places in (line.dots, line.triangles, line.rings)
     )
     if dots is not None:
-        found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, 1.0, False), dots))
+        found.append((_pen(rgb, 2 * line.dot, Qt.PenStyle.SolidLine, alpha, False), dots))
     for points, made in ((triangles, _hollow), (rings, _circles)):
         if points is not None:
-            found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, 1.0, False), made(points)))
+            found.append((_pen(rgb, 1.3, Qt.PenStyle.SolidLine, alpha, False), made(points)))
     if line.below is not None and len(line.below):
-        found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, 1.0, False), _triangles(line.below, window, to_scene)))
+        found.append((_pen(rgb, 1.2, Qt.PenStyle.SolidLine, alpha, False), _triangles(line.below, window, to_scene)))
     return found
 
 

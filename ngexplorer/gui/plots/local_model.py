@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout
 
-from ngexplorer.analysis.kinds import KINDS
 from ngexplorer.analysis.neighbourhood import Neighbourhood
+from ngexplorer.curvature.kinds import KINDS
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice

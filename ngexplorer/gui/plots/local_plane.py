@@ -11,14 +11,15 @@ from PySide6.QtGui import QColor
 
 from ngexplorer.analysis.local_model import Quadratic
 from ngexplorer.analysis.neighbourhood import Neighbourhood
+from ngexplorer.analysis.relief import contour_levels, finite
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.arrows import Arrow, ArrowItem
 from ngexplorer.gui.plots.axes import Frame
 from ngexplorer.gui.plots.chips import Chips
+from ngexplorer.gui.plots.contours import Contours
 from ngexplorer.gui.plots.handle import Handle
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 from ngexplorer.gui.plots.spectrum import COLOURS
-from ngexplorer.gui.plots.trajectory import Contours, contour_levels
 
 _GRID = 129
 """Points of a model along each axis, for its contours."""
@@ -159,8 +160,7 @@ def _arrows(here: Neighbourhood, chips: Chips, theme: themes.Theme) -> list[Arro
 def _levels(values: Array, loss: float) -> Array:
     """Heights at which the models are drawn: every third contour of the loss, the height of θ itself, and some below
     the lowest, where only a model goes."""
-    finite = np.isfinite(values)
-    shared = contour_levels(np.where(finite, values, values.max(initial=loss, where=finite)))
+    shared = contour_levels(finite(values))
     low = float(shared[0])
     gap = max(loss - low, 1e-12 * max(abs(loss), 1e-300))
     return np.unique(np.concatenate((shared[1::3], [loss], low - gap * np.array([0.25, 1.0, 4.0]))))

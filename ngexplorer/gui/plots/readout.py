@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
-from ngexplorer.gui.session import Shown
+from ngexplorer.gui.session import Group, Shown
 
 
 class Readout(QFrame):
@@ -26,7 +26,7 @@ class Readout(QFrame):
         self.hide()
 
     def show_rows(
-        self, head: str, columns: list[str], rows: list[tuple[Shown, list[float]]], theme: themes.Theme
+        self, head: str, columns: list[str], rows: list[tuple[Shown | Group, list[float]]], theme: themes.Theme
     ) -> None:
         """Fill in the table: a run and its numbers, without the columns where no run has any."""
         cells: dict[tuple[int, int], tuple[str, str]] = {(0, 0): (head, theme.muted)}

@@ -182,7 +182,7 @@ class SpectrumView(View):
     def _watch(self) -> None:
         """Have the race record what is looked at."""
         race = self.session.race
-        if race is not None and race.spectra is not None:
+        if race is not None:
             race.spectra.watched = frozenset(self._wanted) if self.chosen is not None else frozenset()
         self.invalidate()
 
@@ -381,7 +381,7 @@ class SpectrumView(View):
         dampings: list[tuple[Shown, float]] = []
         steps: set[int] = set()
         ranks = 1
-        second = [shown for shown in self.session.visible if shown.run.optimizer.second_order]
+        second = [shown for shown in self.session.in_order if shown.run.optimizer.second_order]
         shown_spectra = [
             (place, shown, spectrum)
             for place, shown in enumerate(second)
@@ -394,13 +394,15 @@ class SpectrumView(View):
                 ranks = max(ranks, len(spectrum.eigenvalues))
         if steps:
             dampings = [
-                (shown, damping) for shown in second if np.isfinite(self._height(damping := self._damping(shown)))
+                (shown, damping)
+                for shown in second
+                if self.session.stands_out(shown) and np.isfinite(self._height(damping := self._damping(shown)))
             ]
         shared = _shared(dampings)
         right = self._right(ranks, bool(shared))
         self.levels.show_lines(self._damping_lines(shared, right))
         which = [(place, shown, id(spectrum), self._as(shown, spectrum)) for place, shown, spectrum in shown_spectra]
-        key = (which, self.axis.floor, self.session.theme.name)
+        key = (which, self.axis.floor, self.session.theme.name, self.session.highlighted)
         if key != self._lined:
             self._lined = key
             self.lines.show_lines([line for found in shown_spectra for line in self._lines_of(*found)])
@@ -417,7 +419,7 @@ class SpectrumView(View):
         return in_use and self.used.isChecked(), spectrum.matrix == "hessian" and self.hessian.isChecked()
 
     def _lines_of(self, place: int, shown: Shown, spectrum: Spectrum) -> list[Line]:
-        colour = themes.line_colour(shown.colour, self.session.theme)
+        colour = self.session.line_colour(shown)
         as_dots, as_line = self._as(shown, spectrum)
         if not (as_dots or as_line):
             return []
@@ -548,10 +550,19 @@ def _told(spectrum: Spectrum, damping: float) -> str:
 
 
 def _shared(dampings: list[tuple[Shown, float]]) -> dict[str, list[tuple[Shown, float]]]:
-    """Runs by what is written of their λ: those that cannot be told apart share a line and a label."""
+    """Runs by what is written of their λ: those that cannot be told apart share a line and a label, and so do the seeds
+    of an optimizer, at their median."""
     shared: dict[str, list[tuple[Shown, float]]] = {}
+    seeds: dict[int, list[tuple[Shown, float]]] = {}
     for shown, value in dampings:
-        shared.setdefault(compact(value), []).append((shown, value))
+        if shown.seeds > 1:
+            seeds.setdefault(shown.contender, []).append((shown, value))
+        else:
+            shared.setdefault(compact(value), []).append((shown, value))
+    for members in seeds.values():
+        members.sort(key=lambda member: member[1])
+        ends = [compact(members[place][1]) for place in (0, -1)]
+        shared.setdefault(" to ".join(dict.fromkeys(ends)), []).append(members[len(members) // 2])
     return shared
 
 

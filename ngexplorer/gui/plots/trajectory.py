@@ -1,67 +1,240 @@
-"""Trajectories: every run's path over the contours of the loss, on a landscape's own plane or on a fitted one."""
+"""Trajectories: every run's path over the loss on a plane that a person chooses, and where on it the runs start."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-import contourpy
 import numpy as np
-import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QBoxLayout, QToolButton
 
-from ngexplorer.analysis import planes
 from ngexplorer.analysis.planes import Array, Plane, Surface, Window
-from ngexplorer.cancellation import Cancel
+from ngexplorer.analysis.relief import Relief, relief
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.axes import holds
+from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.plots import chosen_plane
+from ngexplorer.gui.plots.axes import Frame, holds
+from ngexplorer.gui.plots.basins import BasinsLayer
+from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Unseen, stacked
+from ngexplorer.gui.plots.contours import Contours
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
+from ngexplorer.gui.plots.path_profile import PathProfile
+from ngexplorer.gui.plots.remaining import Remaining
+from ngexplorer.gui.plots.run_choice import RunChoice
+from ngexplorer.gui.plots.shading import NodeImage, relief_colours
+from ngexplorer.gui.plots.start import Start
 from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
-from ngexplorer.objectives import Objective
-from ngexplorer.objectives.landscapes import LandscapeNetwork
+from ngexplorer.objectives.landscapes import Landscape, LandscapeNetwork
+from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.history import History
 
-_LEVELS = 14
-_POINTS = 400
-"""At most so many points of a path are drawn, and about so many of all paths together fit a plane."""
 _PAUSE = 1.5
-"""Seconds between two fits of the plane while runs go on."""
-_MARGIN, _BEYOND = 0.2, 0.45
-"""Room around the paths of which a plane was fitted, as a share of their extent: what is shown, what is computed."""
+"""Seconds between two looks at the loss while runs go on."""
+_CALM = 0.25
+"""Seconds between two looks while a person scrubs through a race at rest, unless the last one has been answered."""
 _REACH = 20
 """How far beyond its window a test function's paths are followed; a fitted plane's follow at the next fit anyway."""
-_QUESTION = "trajectory"
+_WIDE = 560
+"""Pixels from which the head has room for its switches; they are in the menu too."""
+_NARROW = 400
+"""And for its title beside the choices."""
+_QUESTION, _SHADING = "trajectory", "trajectory relief"
 
 
 class TrajectoryView(View):
-    """Paths up to the current time, a dot where each run is now, and how much of them the plane shows."""
+    """Paths up to the current time, a dot where each run is now, over the loss on a plane, and how much of them the
+    plane shows."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Trajectory")
-        button, menu = more_button(session, "Pictures of the trajectory")
+        self.plane = Choice([(kind.name, kind.title) for kind in KINDS], [kind.help for kind in KINDS])
+        self.plane.setAccessibleName("Plane on which the loss is shown")
+        self.plane.setToolTip("The plane on which the loss is shown")
+        self.plane.picked.connect(self.choose)
+        self.run = RunChoice(session, "The run whose point, step, profile and basins are looked at")
+        self.run.changed.connect(self._another_run)
+        self.relief = self._switch("Relief", "Shaded relief in place of contours")
+        self.profile = self._switch("Profile", "The loss along the run's path, true and as the plane has it")
+        self.basins = self._switch("Basins", "Where the run's method ends from many starts, of two parameters")
+        self.redraw = QAction("Other random directions", self)
+        self.redraw.setToolTip("Draw two other directions")
+        self.redraw.triggered.connect(self._draw_others)
+        self.chosen: str | None = None
+        """The plane that a person chose; None: the two parameters of a test function, else the paths' own."""
+        self._choices = QActionGroup(self)
+        self.planes = {kind.name: self._plane_action(kind) for kind in KINDS}
+        button, menu = more_button(session, "Plane, relief, profile, basins, pictures")
+        chosen = menu.addMenu("Plane")
+        chosen.addActions(list(self.planes.values()))
+        for action in (self.redraw, self.relief, self.profile, self.basins):
+            menu.addAction(action)
+        menu.addSeparator()
         self.add_pictures(menu)
-        self.head.addWidget(button)
+        self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins)]
+        for widget in (self.plane, self.run, *self._switches, button):
+            self.head.addWidget(widget)
+        self.head.addStrut(26)  # as high as that of the curves below it
+        # Its controls leave the head no room for words.
+        self.head.removeWidget(self.subtitle)
+        self.head.insertStretch(1, 1)
+        self.column.insertWidget(1, self.subtitle)
+
         self.contours = Contours()
+        self.shading = NodeImage(smooth=True)
+        self.shading.hide()
+        self.attraction = BasinsLayer(session, self.frame)
         self.lines = Lines()
-        for item in (self.contours, self.lines):
+        for item in (self.contours, self.shading, self.attraction.image, self.lines):
             self.frame.addItem(item, ignoreBounds=True)
-        self.surface: Surface | None = None
+        self.start = Start(self.frame, self)
+        self.start.at_once = lambda: session.untouched and not self.frame.free
+        self.start.moved.connect(session.start_at)
+        self.path_profile = PathProfile(session)
+        self.path_profile.hide()
+        self.column.removeWidget(self.frame)
+        self._plots = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._plots.setSpacing(themes.GRID)
+        self._plots.addWidget(self.frame, 5)
+        self._plots.addWidget(self.path_profile, 2)
+        self.column.addLayout(self._plots, 1)
+
+        self.pictured: Seen | None = None
+        self.unseen: Unseen | None = None
         self._window: Window | None = None
         """What is shown: the surface's window, or a wider one where a path has left that since."""
-        self._plane: Plane | None = None
         self._places: dict[History, dict[int, Array]] = {}
+        self._projected_on: Plane | None = None
         self._asked: Any = None
         self._asked_at = -math.inf
         self._generation = 0
-        self._contoured: tuple[Surface | None, str] = (None, "")
+        self._remaining = Remaining()
+        self._shaded_of: Surface | None = None
+        self._shaded: tuple[Surface, Relief] | None = None
+        """The last surface whose relief is known."""
+        self._ground: tuple[Any, ...] = ()
+        self._random = 0
+        self._of: Experiment | None = None
         session.analyst.answered.connect(self._answered)
         session.race_changed.connect(self._new_race)
+        session.state_changed.connect(self.invalidate)
         session.shown_changed.connect(self.invalidate)
+        session.experiment_changed.connect(self.invalidate)
+        self.start.dress(session.theme)
+
+    # Controls.
+
+    def _switch(self, text: str, tip: str) -> QAction:
+        action = QAction(text, self)
+        action.setToolTip(tip)
+        action.setCheckable(True)
+        action.toggled.connect(self._switched)
+        return action
+
+    def _button(self, action: QAction) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("toggle")
+        button.setFont(themes.font(12))
+        button.setDefaultAction(action)
+        button.setAccessibleName(action.toolTip())
+        return button
+
+    def _plane_action(self, kind: chosen_plane.Kind) -> QAction:
+        action = QAction(kind.title, self)
+        action.setToolTip(kind.help)
+        action.setCheckable(True)
+        action.triggered.connect(lambda _=False, name=kind.name: self.choose(name))
+        self._choices.addAction(action)
+        return action
+
+    @property
+    def offered(self) -> list[tuple[str, QAction, str, str]]:
+        """What it can do, for the palette: key, action, group, and what it does in words."""
+        found = [(f"plane-{name}", action, "Trajectory on", action.toolTip()) for name, action in self.planes.items()]
+        found += [
+            (f"trajectory-{name}", action, "Trajectory", action.toolTip())
+            for name, action in (
+                ("relief", self.relief),
+                ("profile", self.profile),
+                ("basins", self.basins),
+                ("redraw", self.redraw),
+            )
+        ]
+        words = "Of a test function: the runs start anew from there"
+        return found + [(f"start-{name}", action, "Trajectory", words) for name, action in self.start.actions.items()]
+
+    def choose(self, name: str) -> None:
+        """Look at the loss on another plane."""
+        self.chosen = name
+        self._another_picture()
+
+    @property
+    def kind(self) -> str:
+        """The plane that is looked at: the chosen one where there is one, else the usual one."""
+        usual = "principal" if self.landscape is None else "parameters"
+        return self.chosen if self.chosen is not None and self._refusal(self.chosen) is None else usual
+
+    def _refusal(self, kind: str) -> str | None:
+        shown = self.run.chosen
+        if shown is None:
+            return None
+        return chosen_plane.refusal(kind, shown.run.objective, shown.run.optimizer, len(self.session.measures))
+
+    def _allow(self) -> None:
+        """Put in use what can be had now; what cannot says why."""
+        reasons = [self._refusal(kind.name) for kind in KINDS]
+        self.plane.refuse(reasons)
+        kind = self.kind
+        self.plane.show_value(kind)
+        for action, reason in zip(self.planes.values(), reasons, strict=True):
+            _use(action, reason or "")
+        self.planes[kind].setChecked(True)
+        flat = "" if self._flat else "Only on the plane of an objective's two parameters"
+        _use(self.basins, flat)
+        _use(self.redraw, "" if kind == "random" else "Only for random directions")
+        start = flat if self.landscape is not None else "Only of a test function of two parameters"
+        for action in self.start.actions.values():
+            _use(action, start)
+
+    def _switched(self) -> None:
+        self.path_profile.setVisible(self.profile.isChecked())
+        if not self.profile.isChecked():
+            self.path_profile.rest()
+        if not self.basins.isChecked():
+            self.attraction.hide()
+        self.invalidate()
+
+    def _another_run(self) -> None:
+        self.attraction.forget()
+        if BY_NAME[self.kind].local or self.kind == "checkpoints":
+            self._another_picture()
+        self.invalidate()
+
+    def _another_picture(self) -> None:
+        self._window = None
+        self._asked_at = -math.inf
+        self.unseen = None
+        self.frame.release()
+        self.invalidate()
+
+    def _draw_others(self) -> None:
+        self._random += 1
+        self._another_picture()
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        for button in self._switches:
+            button.setVisible(self.width() >= _WIDE)
+        self.title.setVisible(self.width() >= _NARROW)
+        beside = self.width() > 2 * self.height()
+        self._plots.setDirection(
+            QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom  # where there is more room
+        )
+
+    # What is asked of the analyst.
 
     @property
     def landscape(self) -> LandscapeNetwork | None:
@@ -72,22 +245,49 @@ class TrajectoryView(View):
         model = race.runs[0].objective.model
         return model if isinstance(model, LandscapeNetwork) else None
 
+    @property
+    def surface(self) -> Surface | None:
+        """The loss on the plane, as far as it is known."""
+        return None if self.pictured is None else self.pictured.surface
+
+    @property
+    def _flat(self) -> bool:
+        """Whether the plane is that of the objective's only two parameters."""
+        return self.kind == "parameters"
+
     def fingerprint(self) -> Any:
         self._ask()
-        return (tuple(len(shown.history) for shown in self.session.runs), self.session.time, id(self.surface))
+        told = (self._remaining.words, self.attraction.words if self.basins.isChecked() else "")
+        return (tuple(len(shown.history) for shown in self.session.runs), self.session.time, id(self.pictured), told)
 
     @property
     def settled(self) -> bool:
         """Whether the picture is of all there is: nothing new to ask, nothing unanswered."""
         asked = self._asked == self._question() or not self.session.measures
-        return asked and self.session.analyst.idle
+        return asked and self.session.analyst.idle and (self.pictured is None or self._complete(self.pictured))
+
+    def _complete(self, pictured: Seen) -> bool:
+        """Whether the loss is known as finely as it will be, and so is what is shown beside it."""
+        shown, known = self.run.chosen, None
+        if shown is not None:
+            known = self.path_profile.knows(shown, pictured.surface.plane)
+        profile = not self.profile.isChecked() or (known is not None and known.done == 1)
+        known_all = pictured.kind == self.kind and pictured.surface.done == 1
+        if self.relief.isChecked() and (self._shaded is None or self._shaded[0] is not pictured.surface):
+            return False
+        return known_all and profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
     def _question(self) -> Any:
         """What the plane and surface depend on."""
-        if self.landscape is not None:
-            return (self.session.generation, self._window or self.landscape.window)
-        paths = tuple((shown.contender, len(shown.history)) for shown in self.session.measures)
-        return (self.session.generation, paths, round(self._aspect(), 1), self.session.state == "running")
+        kind, session, shown = self.kind, self.session, self.run.chosen
+        which: tuple[Any, ...] = (session.generation, kind)
+        if kind == "parameters" and self.landscape is not None:
+            return (*which, self._window or self.landscape.window)
+        which = (*which, round(self._aspect(), 1), session.state == "running", self._random)
+        if BY_NAME[kind].local and shown is not None:
+            return (*which, self.run.number, session.step_of(shown))
+        paths = tuple((shown.contender, len(shown.history)) for shown in session.measures)
+        return (*which, paths, self.run.number if kind == "checkpoints" else None)
 
     def _aspect(self) -> float:
         """Width over height of the picture."""
@@ -95,72 +295,198 @@ class TrajectoryView(View):
         return min(max(box.width() / max(box.height(), 1.0), 0.25), 8.0)
 
     def _ask(self) -> None:
-        """Have the plane fitted and the loss computed on it, if that is due."""
+        """Have the plane placed and the loss computed on it, if that is due."""
+        race, shown = self.session.race, self.run.chosen
+        if race is None or shown is None or not self.session.measures or not len(shown.history.snapshots):
+            return
         question = self._question()
-        race = self.session.race
-        measures = self.session.measures
-        if race is None or question == self._asked or not measures:
+        if question != self._asked and self._due(question):
+            self._asked, self._asked_at = question, monotonic()
+            remaining = self._remaining = Remaining()
+            kind, material = self.kind, self._material(shown)
+            # While runs go on the processor is theirs: the finest grid comes when they rest.
+            sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
+            self._generation = self.session.analyst.ask(
+                _QUESTION, lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell)
+            )
+        if self.pictured is None or self.pictured.kind != self.kind:
             return
-        hurried = self._asked is None or self._asked[0] != question[0]
-        if not hurried and (monotonic() - self._asked_at < _PAUSE or not self.session.analyst.idle):
-            return
-        self._asked, self._asked_at = question, monotonic()
-        objective, landscape = race.runs[0].objective, self.landscape
-        # Put together over there: it is a lot of memory to move between two frames.
-        paths = [shown.history.snapshots.until(shown.run.step, _POINTS) for shown in measures]
-        aspect, window = self._aspect(), None if landscape is None else self._window or landscape.window
-        # While runs go on the processor is theirs: the finest grid comes when they rest.
-        sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
-        self._generation = self.session.analyst.ask(
-            _QUESTION, lambda cancel: _surfaces(objective, window, paths, aspect, sizes, cancel)
+        surface = self.pictured.surface
+        if self.relief.isChecked() and self._shaded_of is not surface:
+            self._shaded_of = surface
+            self.session.analyst.ask(_SHADING, lambda _: iter([(surface, relief(surface.values))]))
+        if self.profile.isChecked() and surface.done == 1:
+            self.path_profile.ask(shown, surface.plane)
+        if self.basins.isChecked() and self._flat and surface.done == 1:
+            self.attraction.ask(shown, surface.window)
+
+    def _due(self, question: Any) -> bool:
+        """Whether it is time to ask: at once of another race or plane; of more steps after a rest."""
+        if self._asked is None or self._asked[:2] != question[:2]:
+            return True
+        if BY_NAME[self.kind].local and self.session.state != "running":
+            return monotonic() - self._asked_at > _CALM or self.session.analyst.idle
+        return monotonic() - self._asked_at >= _PAUSE and self.session.analyst.idle
+
+    def _material(self, shown: Shown) -> Material:
+        """What planes are made of. Put together over there: it is a lot of memory to move between two frames."""
+        session, landscape = self.session, self.landscape
+        measures = session.measures
+        steps = shown.history.snapshots
+        until = steps.until(session.step_of(shown), max(len(steps), 1))
+        losses = shown.history.column("loss", 0, session.step_of(shown) + 1)
+        best, at = shown.history.parameters(int(np.nanargmin(losses)) if np.isfinite(losses).any() else 0)
+        return Material(
+            objective=shown.run.objective,
+            paths=[one.history.snapshots.until(one.run.step, chosen_plane.POINTS) for one in measures],
+            aspect=self._aspect(),
+            window=None if landscape is None else self._window or landscape.window,
+            label=shown.label,
+            here=until[-1],
+            before=until[-2] if len(until) > 1 else None,
+            start=until[0],
+            best=(at, best),
+            middle=until[len(until) // 2],
+            optimizer=shown.run.optimizer,
+            ends=[(one.label, one.history.snapshots.until(one.run.step, 1)[-1]) for one in measures[:3]],
+            draw=self._random,
         )
 
-    def _answered(self, key: str, generation: int, surface: Any) -> None:
+    def _answered(self, key: str, generation: int, answer: Any) -> None:
         if key == _QUESTION and generation == self._generation:
-            if self.landscape is None and (self.surface is None or surface.plane is not self.surface.plane):
-                self._window = None
-            self.surface = surface
+            if isinstance(answer, Unseen):
+                self.unseen, self.pictured = answer, None
+            else:
+                if self.pictured is None or answer.surface.plane is not self.pictured.surface.plane:
+                    if answer.kind != "parameters":
+                        self._window = None
+                    if self.pictured is not None and self.pictured.kind != answer.kind:
+                        self.frame.release()
+                self.unseen, self.pictured = None, answer
+            self.invalidate()
+        elif key == _SHADING:
+            self._shaded = answer
+            self.invalidate()
+        elif self.path_profile.take(key, generation, answer) or self.attraction.take(key, generation, answer):
             self.invalidate()
 
     def _new_race(self) -> None:
+        self._allow()
         if self._asked is None or self._asked[0] != self.session.generation:
-            self.surface = self._window = None
+            # Where only the start has moved, the landscape stays in sight until it is there anew.
+            if not self._same_ground():
+                self.pictured = None
+                self.attraction.forget()
+            self.unseen = self._window = None
             self._generation = 0  # an answer on its way is about the race before
+            self._places = {}
+            self.path_profile.forget()
             self.frame.release()
+            self._of = self.session.raced
+
+    def _same_ground(self) -> bool:
+        """Whether this race is on the landscape of the one before, and nothing is seen but that."""
+        before, now = self._of, self.session.raced
+        if before is None or now is None or self.pictured is None or self.pictured.kind != "parameters":
+            return False
+        of_loss = [(raced.loss, raced.weight_decay, raced.dtype) for raced in (before, now)]
+        return of_loss[0] == of_loss[1] and isinstance(now.data, Landscape) and now.data.same_ground(before.data)
+
+    # Drawing.
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [self.frame, self.path_profile.frame] if self.profile.isChecked() else [self.frame]
 
     def draw(self) -> None:
-        surface = self.surface
-        if surface is None:
-            self.lines.show_lines([])
-            self.contours.clear()
-            loading = "Loading the data…" if self.session.state == "loading" else "No run yet"
-            self.say("Computing the landscape…" if self.session.runs else loading)
-            self.subtitle.setText("")
+        self._allow()
+        seen = self.pictured if self.unseen is None else None
+        if seen is None:
+            self._draw_nothing()
             return
         self.say("")
-        if self._contoured[0] is not surface or self._contoured[1] != self.session.theme.name:
-            self._contoured = (surface, self.session.theme.name)
-            self.contours.show_surface(surface, self.session.theme)
+        self._draw_ground(seen.surface)
+        plane = seen.surface.plane
         measures = self.session.measures
         lines, boxes, off_plane = [], [], 0.0
-        for shown in self.session.visible:
+        for shown in self.session.in_order:
             if not len(shown.history):
                 continue
-            places = self._projected(shown, self.session.step_of(shown), surface.plane)
+            places = self._projected(shown, self.session.step_of(shown), plane)
             xy = places[:, :2]
             distance, length = places[-1, 2:]
             off_plane = max(off_plane, distance / length if length > 0 else 0.0)
-            colour = themes.line_colour(shown.colour, self.session.theme)
+            colour = self.session.line_colour(shown)
             lines.append(Line(xy[:, 0], xy[:, 1], pen(colour, 1.8, shown.style), xy[[0, -1]] if len(xy) > 1 else xy))
             if shown in measures:
-                boxes.append(self._reached(shown, lines[-1], surface.plane))
+                boxes.append(self._reached(shown, lines[-1], plane))
+        if len(seen.marks):
+            lines.append(Line(np.empty(0), np.empty(0), pen(self.session.theme.text), rings=seen.marks))
         self.lines.show_lines(lines)
-        if self.landscape is None:
-            self._window = holding(self._window, _inner(surface.window), boxes, 1e9)
+        self._draw_window(seen, boxes)
+        self._draw_start(seen)
+        shown_run = self.run.chosen
+        if shown_run is not None and self.profile.isChecked():
+            self.path_profile.draw(shown_run, plane, self.session.step_of(shown_run))
+        if shown_run is not None and self.basins.isChecked() and seen.kind == "parameters":
+            self.attraction.draw(shown_run.label)
+            corner = self.frame.view.sceneBoundingRect().topRight().toPoint()
+            self.attraction.legend.move(corner.x() - self.attraction.legend.width() - 8, corner.y() + 8)
         else:
+            self.attraction.image.hide()
+            self.attraction.legend.hide()
+        self._subtitle(seen, off_plane)
+
+    def _draw_nothing(self) -> None:
+        self.lines.show_lines([])
+        self.contours.clear()
+        self._ground = ()
+        self.shading.hide()
+        self.attraction.image.hide()
+        self.attraction.legend.hide()
+        self.start.show(None, (0.0, 1.0, 0.0, 1.0))
+        loading = "Loading the data…" if self.session.state == "loading" else "No run yet"
+        computing = "Computing the landscape…" if self.session.runs else loading
+        self.say(self.unseen.reason if self.unseen is not None else computing)
+        self.subtitle.setText("")
+        self.subtitle.setToolTip("")
+
+    def _draw_ground(self, surface: Surface) -> None:
+        theme, shaded = self.session.theme, self.relief.isChecked()
+        if shaded and (self._shaded is None or self._shaded[0] is not surface) and self._ground:
+            return  # what is there stays until the relief is
+        shaded = shaded and self._shaded is not None and self._shaded[0] is surface
+        if self._ground and self._ground[0] is surface and self._ground[1:] == (theme.name, shaded):
+            return
+        self._ground = (surface, theme.name, shaded)
+        self.start.dress(theme)
+        self.shading.setVisible(shaded)
+        if shaded and self._shaded is not None:
+            self.contours.clear()
+            self.shading.show_nodes(relief_colours(self._shaded[1], theme), surface.window)
+        else:
+            self.contours.show_surface(surface, theme)
+
+    def _draw_window(self, seen: Seen, boxes: list[QRectF]) -> None:
+        """Show the plane's window, wider where paths have left it."""
+        if BY_NAME[seen.kind].local:
+            self._window = seen.shown
+        elif self.landscape is not None and seen.kind == "parameters":
             self._window = holding(self._window, self.landscape.window, boxes, _REACH)
-        self.frame.fill(*self._window, square=self.landscape is None)
-        self._subtitle(surface.plane, off_plane)
+        else:
+            self._window = holding(self._window, seen.shown, boxes, 1e9)
+        square = self.landscape is None or seen.kind != "parameters"
+        self.frame.fill(*self._window, square=square)
+
+    def _draw_start(self, seen: Seen) -> None:
+        """The handle at the start of the set-up, where there is one to move."""
+        data, loss = self.session.experiment.data, self.session.experiment.loss
+        if self.landscape is None or seen.kind != "parameters" or not isinstance(data, Landscape):
+            self.start.show(None, seen.shown)
+            return
+        if isinstance(loss, type(data.loss)):
+            x, y = data.network(loss).position.tolist()
+            self.start.show((x, y), self.landscape.window)
 
     def _reached(self, shown: Shown, line: Line, plane: Plane) -> QRectF:
         """Where a run's path goes, past the current time too: the window does not follow the timeline."""
@@ -172,10 +498,10 @@ class TrajectoryView(View):
     def _projected(self, shown: Shown, step: int, plane: Plane) -> Array:
         """A run's path on the plane up to a step: x, y, distance from the plane and from its centre, (T, 4). Only what
         was not asked before is computed."""
-        if self._plane is not plane:
-            self._plane, self._places = plane, {}
+        if self._projected_on is not plane:
+            self._projected_on, self._places = plane, {}
         known = self._places.setdefault(shown.history, {})
-        path = shown.history.snapshots.until(step, _POINTS)
+        path = shown.history.snapshots.until(step, chosen_plane.POINTS)
         new = [(at, theta) for at, theta in path if at not in known]
         if new:
             thetas = stacked(new)
@@ -185,30 +511,46 @@ class TrajectoryView(View):
             known.update(zip((at for at, _ in new), rows, strict=True))
         return np.stack([known[at] for at, _ in path])
 
-    def _subtitle(self, plane: Plane, off_plane: float) -> None:
-        if self.landscape is not None:
-            text = f"{self.landscape.title} · its two parameters · log-spaced contours of the loss"
-        elif not self.session.latest:
-            text = "no steps yet"
+    def _subtitle(self, seen: Seen, off_plane: float) -> None:
+        parts = [f"step {self.session.time}" if self.session.time is not None else ""]
+        parts.append(self._remaining.words)
+        if seen.kind != self.kind:
+            parts.append("computing the plane…")
+        if self.basins.isChecked() and self._flat:
+            parts.append(self.attraction.words)
+        all_of_it = seen.surface.plane.axes.shape[1] == 2
+        if all_of_it:
+            parts.append(seen.words)
+            if self.start.on:
+                parts.append("click to start elsewhere")
+        elif not self.session.latest and seen.kind == "principal":
+            parts.append("no steps yet")
         else:
-            first, second = (f"{100 * share:.0f} %" for share in plane.explained)
-            text = (
-                f"principal plane of the paths: {first} + {second} of their variance · "
-                f"off-plane residual ≤ {100 * off_plane:.0f} %"
-            )
-        at = f"step {self.session.time} · " if self.session.time is not None else ""
-        self.subtitle.setText(at + text)
+            parts.append(_shares(seen, off_plane))
+        text = " · ".join(filter(None, parts))
+        if text != self.subtitle.text():
+            self.subtitle.setText(text)
+        kinds = "\nThe loss is " + ("a shaded relief" if self.relief.isChecked() else "log-spaced contours") + "."
         residual = "\nThe residual is a run's distance from the plane over that from its centre."
-        self.subtitle.setToolTip(self.subtitle.text() + (residual if self.landscape is None else ""))
+        self.subtitle.setToolTip(text + kinds + ("" if all_of_it else residual))
 
 
-def _inner(window: Window) -> Window:
-    """The part of a fitted window that is shown at first: what is around it is for paths that leave it."""
-    left, right, low, high = window
-    across, up = (
-        (end - start) * (1 - (1 + _MARGIN) / (1 + _BEYOND)) / 2 for start, end in ((left, right), (low, high))
-    )
-    return (left + across, right - across, low + up, high - up)
+def _shares(seen: Seen, off_plane: float) -> str:
+    """What the plane is, how much of the paths' variance it has, and how far from it they are."""
+    if math.isnan(seen.explained[0]):
+        return seen.words
+    first, second = (f"{100 * share:.0f} %" for share in seen.explained)
+    if seen.kind == "principal":
+        words = f"{seen.words}: {first} + {second} of their variance"
+    else:
+        words = f"{seen.words} · {first} + {second} of the paths' variance"
+    return f"{words} · off-plane residual ≤ {100 * off_plane:.0f} %"
+
+
+def _use(action: QAction, why_not: str) -> None:
+    """Put an action in use, or out of use with a reason."""
+    action.setEnabled(not why_not)
+    action.setProperty("why_not", why_not)
 
 
 def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: float) -> Window:
@@ -233,116 +575,3 @@ def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: flo
         wanted[2] - (up if wanted[2] < low else 0.0),
         wanted[3] + (up if wanted[3] > high else 0.0),
     )
-
-
-def stacked(path: list[tuple[int, Any]]) -> Array:
-    """The θ of snapshots, (T, P) float64."""
-    return np.stack([theta for _, theta in path]).astype(np.float64)
-
-
-def _surfaces(
-    objective: Objective,
-    window: Window | None,
-    snapshots: list[list[tuple[int, Any]]],
-    aspect: float,
-    sizes: tuple[int, ...],
-    cancel: Cancel,
-) -> Iterator[Surface]:
-    """The loss, coarse first: of two parameters in that window, else on the plane of the paths in a window that fills a
-    picture of that aspect."""
-    if window is not None:
-        yield from planes.surface(objective, planes.coordinate_plane(), window, cancel, (33, 65, 129))
-        return
-    paths = [stacked(path) for path in snapshots]
-    # The plane takes a share of the points, the window all that are drawn: a short way out is seen too.
-    stride = max(1, math.ceil(sum(map(len, paths)) / _POINTS))
-    plane = planes.principal_plane([path[::-stride] for path in paths])
-    coordinates = np.concatenate([plane.project(path)[0] for path in paths])
-    # While all stand where they started there is no length to go by but that of θ itself.
-    least = 1e-6 if np.ptp(coordinates, axis=0).any() else 0.1 * max(float(np.linalg.norm(plane.origin)), 1.0)
-    yield from planes.surface(
-        objective, plane, planes.window_around(coordinates, aspect, _BEYOND, least), cancel, sizes
-    )
-
-
-class Contours(pg.GraphicsObject):
-    """Bands of the loss between log-spaced levels, each a shade lighter or darker, with a hairline between them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bands: list[tuple[QPainterPath, QColor]] = []
-        self._edges: list[QPolygonF] = []
-        self._edge = pen("#000000", 1)
-        self._bounds = QRectF()
-        # Paths move over them at every frame; they themselves seldom change.
-        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
-
-    def clear(self) -> None:
-        self.prepareGeometryChange()
-        self._bands, self._edges, self._bounds = [], [], QRectF()
-        self.update()
-
-    def show_surface(self, surface: Surface, theme: themes.Theme) -> None:
-        """Contour a surface; the lowest band is the most strongly coloured."""
-        self.prepareGeometryChange()
-        finite = np.isfinite(surface.values)
-        values = np.where(finite, surface.values, surface.values.max(initial=1.0, where=finite))
-        levels = contour_levels(values)
-        generator = contourpy.contour_generator(
-            surface.xs,
-            surface.ys,
-            values,
-            fill_type=contourpy.FillType.OuterOffset,
-            line_type=contourpy.LineType.Separate,
-        )
-        low, high = (
-            QColor(c) for c in (("#31506b", theme.panel) if theme.name == "dark" else ("#a9c4dc", theme.panel))
-        )
-        self._bands, self._edges = [], []
-        for i, (lower, upper) in enumerate(pairwise(levels)):
-            share = i / max(len(levels) - 2, 1)
-            filled: Any = generator.filled(lower, upper)
-            self._bands.append((_band(filled), themes.mixed(low, high, share)))
-            if i:
-                edges: Any = generator.lines(lower)
-                self._edges += [pg.functions.arrayToQPolygonF(line[:, 0], line[:, 1]) for line in edges]
-        self._edge = pen(theme.muted, 0.7, alpha=0.45)
-        left, right, bottom, top = surface.window
-        self._bounds = QRectF(left, bottom, right - left, top - bottom)
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        return self._bounds
-
-    def paint(self, painter: QPainter, *_: Any) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(pg.mkPen(None))
-        for path, colour in self._bands:
-            painter.setBrush(colour)
-            painter.drawPath(path)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(pg.mkBrush(None))
-        painter.setPen(self._edge)
-        for polygon in self._edges:
-            painter.drawPolyline(polygon)
-
-
-def contour_levels(values: Array) -> Array:
-    """Levels from the lowest to the highest value, evenly spaced in log(h − h₀) with h₀ just below the lowest."""
-    low, high = float(values.min()), float(values.max())
-    if not high > low:
-        return np.array([low, low + max(abs(low), 1.0)])
-    ground = min(low, 0.0)
-    lifted = max(low - ground, 1e-4 * (high - ground))
-    inner = ground + np.geomspace(lifted, high - ground, _LEVELS + 1)
-    inner[0], inner[-1] = min(low, inner[0]), high
-    return np.unique(inner)
-
-
-def _band(filled: Any) -> QPainterPath:
-    """contourpy's polygons with holes as one path."""
-    path = QPainterPath()
-    for points, offsets in zip(*filled, strict=True):
-        for start, end in pairwise(offsets):
-            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points[start:end]]))
-    return path

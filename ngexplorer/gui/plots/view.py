@@ -71,7 +71,8 @@ class View(QFrame):
 
     def pull(self) -> bool:
         """Draw if something changed; returns whether it did."""
-        now = (self.session.generation, self.session.theme.name, self.fingerprint())
+        session = self.session
+        now = (session.generation, session.theme.name, session.highlighted, self.fingerprint())
         if now == self._drawn:
             return False
         self._drawn = now
@@ -115,8 +116,9 @@ class View(QFrame):
     @property
     def entries(self) -> list[Entry]:
         """What the legend of a picture names."""
-        theme = self.session.theme
-        return [Entry(s.label, themes.line_colour(s.colour, theme), s.style) for s in self.session.visible]
+        theme, visible = self.session.theme, self.session.visible
+        families = [family for family in self.session.families if any(shown in visible for shown in family.members)]
+        return [Entry(f.label, themes.line_colour(f.colour, theme), f.members[0].style) for f in families]
 
     @contextmanager
     def on_paper(self) -> Iterator[Picture]:

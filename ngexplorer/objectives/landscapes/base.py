@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
+import msgspec
 import torch
 from msgspec import Meta
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from ngexplorer.objectives.datasets import Data, DataSet
 from ngexplorer.objectives.losses import Loss, SquaredError
 from ngexplorer.objectives.traits import Traits
+from ngexplorer.settings import convert
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 StartX = Annotated[Coordinate, Meta(title="Start x", description="First parameter at the start")]
@@ -26,6 +28,8 @@ class Landscape(DataSet, frozen=True, kw_only=True):
     landscape: ClassVar[bool] = True
     loss: ClassVar[Loss]
     """The loss it is made for, by its usual settings."""
+    start: ClassVar[tuple[str, str]] = ("x", "y")
+    """The settings that say where runs start."""
 
     def outputs(self, position: Tensor, inputs: Tensor) -> Tensor:
         """z of every case at a position (2,), for inputs (N, D): (N, C)."""
@@ -34,6 +38,23 @@ class Landscape(DataSet, frozen=True, kw_only=True):
     def network(self, loss: Loss) -> LandscapeNetwork:
         """The landscape as a module, for a loss of its kind."""
         raise NotImplementedError
+
+    def started_at(self, place: Place, loss: Loss) -> Self:
+        """The same landscape with the start at θ = `place`. Raises SettingError where there is no start."""
+        settings = zip(self.start, self.start_settings(place, loss), strict=True)
+        moved: Self = convert(msgspec.to_builtins(self) | dict(settings), type(self), "data")
+        return moved
+
+    def start_settings(self, place: Place, loss: Loss) -> Place:
+        """What the two settings of the start are where θ is that place: θ itself."""
+        return place
+
+    def same_ground(self, other: object) -> bool:
+        """Whether another landscape differs in nothing but its start."""
+        if not isinstance(other, type(self)):
+            return False
+        moved = msgspec.structs.replace(other, **{name: getattr(self, name) for name in self.start})
+        return moved == self
 
 
 class LandscapeNetwork(nn.Module):

@@ -39,6 +39,7 @@ class GaussianLikelihood(Landscape, frozen=True, kw_only=True, tag="gaussian-lik
 
     title: ClassVar[str] = "Gaussian likelihood"
     loss: ClassVar[Loss] = GaussianNLL()
+    start: ClassVar[tuple[str, str]] = ("mean", "variance")
 
     mean: Annotated[Coordinate, Meta(title="Start μ", description="Mean of the Gaussian at the start")] = 0.0
     variance: Annotated[
@@ -56,16 +57,29 @@ class GaussianLikelihood(Landscape, frozen=True, kw_only=True, tag="gaussian-lik
     def outputs(self, position: Tensor, inputs: Tensor) -> Tensor:
         return position.expand(len(inputs), 2)
 
+    def start_settings(self, place: Place, loss: Loss) -> Place:
+        """The mean and variance of the Gaussian whose coordinates in the loss's parametrization are those."""
+        return _mapped(_parametrization(loss), "variance", place)
+
     def network(self, loss: Loss) -> LandscapeNetwork:
-        if not isinstance(loss, GaussianNLL):
-            raise ValueError(f"loss: {loss.title}; {self.title} is made for {self.loss.title}")
-        coordinates = gaussian_map("variance", loss.parametrization)
+        parametrization = _parametrization(loss)
 
         def place(mean: float, variance: float) -> Place:
-            x, y = coordinates.forward(torch.tensor([mean, variance], dtype=torch.float64)).tolist()
-            return (x, y)
+            return _mapped("variance", parametrization, (mean, variance))
 
-        names, window = _VIEWS[loss.parametrization]
+        names, window = _VIEWS[parametrization]
         network = LandscapeNetwork(self, place(self.mean, self.variance), window, (place(*_OPTIMUM),))
         network.title = f"{self.title} in {names}"
         return network
+
+
+def _parametrization(loss: Loss) -> Parametrization:
+    if not isinstance(loss, GaussianNLL):
+        raise ValueError(f"loss: {loss.title}; {GaussianLikelihood.title} is made for {GaussianLikelihood.loss.title}")
+    return loss.parametrization
+
+
+def _mapped(source: Parametrization, target: Parametrization, place: Place) -> Place:
+    """A Gaussian's coordinates in another parametrization."""
+    x, y = gaussian_map(source, target).forward(torch.tensor(place, dtype=torch.float64)).tolist()
+    return (x, y)

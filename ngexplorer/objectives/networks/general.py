@@ -39,6 +39,8 @@ class GeneralNetwork:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        self._untouched = copied(module)
+        """What other threads take their copies of: `module` itself may be in the middle of a call."""
         self._owner = threading.get_ident()
         self._copies = threading.local()
         trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -55,7 +57,7 @@ class GeneralNetwork:
         if threading.get_ident() == self._owner:
             return self.module
         if not hasattr(self._copies, "module"):
-            self._copies.module = copied(self.module)
+            self._copies.module = copied(self._untouched)
         own: nn.Module = self._copies.module
         return own
 

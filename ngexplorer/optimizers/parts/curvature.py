@@ -65,6 +65,14 @@ class Matrix(Part, frozen=True, kw_only=True):
 
     form: Form = "whole"
     refresh: Refresh = 1
+    decay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="ε of a running average of the matrices looked at, min(1 − 1/k, ε) of the k-th; 0: each alone",
+        ),
+    ] = 0.0
 
     def at(self, point: Point, seed: int) -> matrices.Curvature:
         """The matrix at a point; `seed` draws the labels, where some are drawn."""
@@ -140,7 +148,19 @@ class KFAC(Kronecker, frozen=True, kw_only=True, tag="kfac"):
     title: ClassVar[str] = "K-FAC"
     kind: ClassVar[type[matrices.KFAC]] = matrices.KFAC
 
-    refresh: Annotated[int, Meta(ge=1, le=10_000, description="Steps that the inverses of the factors serve for")] = 1
+    refresh: Annotated[
+        int, Meta(ge=1, le=10_000, description="Steps that the inverses of the factors serve for, T₃")
+    ] = 1
+    adapt: Annotated[
+        int,
+        Meta(
+            title="Choose γ",
+            ge=0,
+            le=10_000,
+            description="Steps between two choices of γ, T₂: of γω, γ and γ/ω, ω = √(19/20)^T₂, the one whose step has "
+            "the lowest M(δ). 0: γ² = λ + η at every step",
+        ),
+    ] = 0
 
 
 class EKFAC(Kronecker, frozen=True, kw_only=True, tag="ekfac"):
@@ -148,6 +168,16 @@ class EKFAC(Kronecker, frozen=True, kw_only=True, tag="ekfac"):
 
     title: ClassVar[str] = "EKFAC"
     kind: ClassVar[type[matrices.KFAC]] = matrices.EKFAC
+
+    refresh: Annotated[int, Meta(ge=1, le=10_000, description="Steps that the eigenbasis serves for, T₃")] = 1
+    scalings: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Steps that the gradients' second moments in the basis serve for; a new basis has new ones",
+        ),
+    ] = 1
 
 
 class Torch(Part, frozen=True, kw_only=True, tag="torch"):

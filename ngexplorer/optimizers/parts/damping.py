@@ -8,6 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from ngexplorer.optimizers.parts.base import Part
+from ngexplorer.optimizers.parts.solver import Auto, ConjugateGradient, Eigendecomposition, Solver
 
 Model = Annotated[Literal["undamped", "damped"], Meta(description="Which quadratic model ρ compares the loss with")]
 
@@ -67,7 +68,8 @@ class TrustRegion(Part, frozen=True, kw_only=True, tag="trust-region"):
     """‖δ‖ ≤ Δ: λ is what keeps the step inside (Moré and Sorensen 1983; Martens 2020, §10).
 
     Δ/4 where ρ < ¼, 2Δ where ρ > ¾ and the step ends on the boundary; a step with ρ ≤ 0.15 is rejected and tried again
-    with Δ/4 inside the same step. With conjugate gradient as the solver the steps are Steihaug's (1983).
+    with Δ/4 inside the same step. The minimum in the ball is exact, by the eigenpairs; with conjugate gradient as the
+    solver, and by choice of 'auto' for large models, the steps are Steihaug's (1983), whose stopping rule is its own.
     """
 
     title: ClassVar[str] = "Trust region"
@@ -76,6 +78,14 @@ class TrustRegion(Part, frozen=True, kw_only=True, tag="trust-region"):
 
     radius: Annotated[float, Meta(gt=0, le=1e12, description="Δ at the first step")] = 1.0
     largest: Annotated[float, Meta(gt=0, le=1e20, description="The largest Δ")] = 1e3
+
+    def solver_refusal(self, solver: Solver) -> str:
+        """Why that solver does not find the minimum in the ball; empty: it does."""
+        if isinstance(solver, ConjugateGradient):
+            extra = solver.warm_start > 0 or solver.preconditioned or solver.backtrack
+            refused = "inside a trust region conjugate gradient is Steihaug's, from 0 and as it is; a warm start, a "
+            return refused + "preconditioner and backtracking do not go with it" if extra else ""
+        return _by_eigenpairs(solver, self.title, "'auto', 'eigendecomposition' (signed) and 'conjugate-gradient'")
 
 
 class Cubic(Part, frozen=True, kw_only=True, tag="cubic"):
@@ -89,6 +99,17 @@ class Cubic(Part, frozen=True, kw_only=True, tag="cubic"):
 
     weight: Annotated[float, Meta(gt=0, le=1e12, description="M at the first step")] = 1.0
     floor: Annotated[float, Meta(gt=0, le=1, description="The smallest M")] = 1e-8
+
+    def solver_refusal(self, solver: Solver) -> str:
+        """Why that solver does not find the minimum with the cube; empty: it does."""
+        return _by_eigenpairs(solver, self.title, "'auto' and 'eigendecomposition' (signed)")
+
+
+def _by_eigenpairs(solver: Solver, title: str, accepted: str) -> str:
+    signed = isinstance(solver, Eigendecomposition) and solver.eigenvalues == "signed"
+    if signed or isinstance(solver, Auto):
+        return ""
+    return f"{title} has to find λ too, which one linear system does not; {accepted} go with it"
 
 
 Damping = Undamped | ConstantDamping | ScheduledDamping | LevenbergMarquardt | TrustRegion | Cubic

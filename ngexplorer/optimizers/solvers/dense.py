@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ngexplorer.curvature import Curvature
+from ngexplorer.curvature.base import lost_in_rounding
 from ngexplorer.optimizers.solvers.solution import Solution
 
 _RANK = 1e-10
@@ -18,10 +19,7 @@ def by_cholesky(matrix: Curvature, gradient: Tensor, damping: float) -> Solution
     """(B + λI) d = −g. Whether B + λI is positive definite is not read here: `failed` tells with the trial."""
     factor, failed = matrix.cholesky(damping)
     if factor.dtype == torch.float32:
-        # A pivot of rounding may be positive by chance, and the direction is rounding then.
-        pivots = factor.diagonal().square()
-        lost = pivots.min() <= len(pivots) * torch.finfo(factor.dtype).eps * pivots.max()
-        failed = failed.bool() | lost
+        failed = failed.bool() | lost_in_rounding(factor)
     direction = torch.cholesky_solve(-gradient[:, None], factor)[:, 0]
     return Solution(direction, damping, "cholesky", failed=failed)
 

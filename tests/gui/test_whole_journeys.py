@@ -1,0 +1,393 @@
+"""Six journeys through the window, each from its beginning to its end, by what a person does and then sees."""
+
+import csv
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QMouseEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPlainTextEdit
+
+from ngexplorer.gui import application
+from ngexplorer.gui import theme as themes
+from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.palette import Palette
+from ngexplorer.gui.panels.comparison import Comparison
+from ngexplorer.gui.panels.export import Export
+from ngexplorer.gui.plots.axes import compact
+from ngexplorer.gui.preferences import Preferences
+from ngexplorer.gui.session import Session
+from ngexplorer.optimizers import make
+from ngexplorer.runs import experiment as experiments
+from ngexplorer.runs.experiment import Contender
+
+CONTROL, SHIFT, ALT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+Key = Qt.Key
+
+
+@pytest.fixture
+def file_named(monkeypatch):
+    """What a person answers when asked for a file."""
+
+    def answer(path):
+        for name in ("getSaveFileName", "getOpenFileName"):
+            monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+
+    return answer
+
+
+def finds(person, letters):
+    """Open the command palette, type, and press Enter."""
+    person.presses(Key.Key_P, CONTROL | SHIFT)
+    (palette,) = person.window.findChildren(Palette)
+    person.until(lambda: palette.line.hasFocus())
+    QTest.keyClicks(palette.line, letters)
+    QTest.keyClick(palette.line, Key.Key_Return)
+    person.until(lambda: not person.window.findChildren(Palette))
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def points_at(person, frame, step):
+    """Move the pointer over a step of a plot."""
+    view = frame.view
+    low, high = view.viewRange()[1]
+    at = frame.mapFromScene(view.mapViewToScene(QPointF(step, (low + high) / 2)))
+    QTest.mouseMove(frame.viewport(), at)
+    where = QPointF(at), QPointF(frame.viewport().mapToGlobal(at))
+    none = Qt.MouseButton.NoButton
+    QCoreApplication.sendEvent(
+        frame.viewport(), QMouseEvent(QEvent.Type.MouseMove, *where, none, none, Qt.KeyboardModifier.NoModifier)
+    )
+
+
+def test_the_first_minute_open_run_read_scrub_back_export(sit_at, two_moons, tmp_path, file_named):
+    person = sit_at(two_moons())
+    window, session = person.window, person.session
+    path = tmp_path / "mine.toml"
+    experiments.write(two_moons("heavy-ball", "newton", steps=20), path)
+    file_named(path)
+    person.presses(Key.Key_O, CONTROL)
+    person.until(lambda: session.generation == 2)
+    person.sees("ready")
+    assert "mine.toml" in window.title.text()
+    person.clicks(window.buttons["race"])
+    person.sees("finished")
+    window.settle()
+
+    points_at(person, window.curves.frame, 12)
+    words = window.curves.readout.texts()
+    assert window.curves.readout.isVisible() and words[0] == "step 12"
+    loss = session.runs[1].history["loss"]
+    assert words[words.index("Newton") + 1] == compact(float(loss[12]))
+
+    slider = window.timeline.slider
+    start, end = (QPoint(round(slider.place(step)), slider.height() // 2) for step in (20, 5))
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=start)
+    QTest.mouseMove(slider, (start + end) / 2)
+    QTest.mouseMove(slider, end)
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=end)
+    assert session.time == pytest.approx(5, abs=1)
+    window.settle()
+    assert window.timeline.label.text() == f"step {session.time}"
+    assert window.table.runs.texts[1][3] == compact(float(loss[session.time]))
+    assert f"step {session.time}" in window.trajectory.subtitle.text()
+
+    file_named(tmp_path / "runs.csv")
+    person.presses(Key.Key_E, CONTROL)
+    (dialog,) = window.findChildren(Export)
+    person.clicks(dialog.go)
+    assert [float(r["loss"]) for r in rows_of(tmp_path / "runs.csv") if r["run"] == "Newton"] == list(loss)
+    assert "Exported 42 rows" in person.strips[-1].notice.message
+
+
+def test_the_learning_rate_of_a_running_adam_and_the_damping_of_a_running_natural_gradient(sit_at, two_moons):
+    slow = make("natural-gradient", damping={"name": "constant", "value": 1.0})
+    person = sit_at(two_moons("adam", slow, steps=1_000_000))
+    window, session = person.window, person.session
+    before = session.runs[0].run.optimizer.learning_rate
+    person.presses(Key.Key_Space)
+    person.until(lambda: session.latest > 5)
+    person.opens_card(0)
+    person.types(person.field("Learning rate", card=0).editor, "0.002")
+    adam, natural = (shown.history for shown in session.runs)
+    person.until(lambda: len(adam.events) == 1 and len(adam) > adam.events[0].step + 4)
+    person.opens_card(1)
+    person.types(person.field("Value", card=1).editor, "0.01")
+    person.until(lambda: len(natural.events) == 1 and len(natural) > natural.events[0].step + 4)
+    person.presses(Key.Key_Escape)
+    person.sees("stopped")
+    assert session.generation == 1, "the race went on with the new values"
+
+    at = adam.events[0].step
+    assert set(adam["learning_rate"][1 : at + 1]) == {before} and set(adam["learning_rate"][at + 1 :]) == {0.002}
+    later = natural.events[0].step
+    assert set(natural["damping"][1 : later + 1]) == {1.0} and set(natural["damping"][later + 1 :]) == {0.01}
+
+    window.settle()
+    assert [(mark.step, mark.kind) for mark in window.timeline.slider.marks] == [(at, "edit"), (later, "edit")]
+    person.presses(Key.Key_Left, ALT)
+    assert session.time == later
+    assert "Natural gradient: damping.value = 0.01, was 1.0" in window.statusBar().currentMessage()
+    person.presses(Key.Key_Left, ALT)
+    assert session.time == at and f"Adam: learning_rate = 0.002, was {before}" in window.statusBar().currentMessage()
+    person.chooses(window.curves.panels[0].choice, "Learning rate")
+    window.settle()
+    (line,) = [line for line in window.curves.lines.shown if np.isclose(np.nanmin(line.y), 0.002)][-1:]
+    assert np.nanmax(line.y) <= before, "the curve of the learning rate has the step in it"
+
+
+def test_two_damping_rules_are_compared_over_five_seeds(sit_at, two_moons, tmp_path, file_named):
+    person = sit_at(two_moons("natural-gradient", steps=10))
+    window, session = person.window, person.session
+    person.types(person.field("Seeds").editor, "5")
+    person.rests()
+    table = window.table
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(table.runs.index(0, 0)).center())
+    person.presses(Key.Key_D, CONTROL)
+    person.until(lambda: person.card(1).form is not None)
+    damping = next(c for c in person.card(1).findChildren(Choice) if c.accessibleName() == "Damping")
+    person.chooses(damping, "Constant")
+    person.types(person.field("Value", card=1).editor, "0.05")
+    person.rests()
+    labels = ["Natural gradient", "Natural gradient, damping constant"]
+    assert [family.label for family in session.families] == labels
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    window.settle()
+    assert len([line for line in window.curves.lines.shown if line.band is not None]) == 2
+    assert "median and quartiles of 5 seeds" in window.curves.subtitle.text()
+
+    medians = [np.median([shown.history["loss"][-1] for shown in family.members]) for family in session.families]
+    assert [texts[3] for texts in table.runs.texts] == [compact(float(m)) for m in medians]
+    person.presses(Key.Key_G, CONTROL)
+    person.types(window.target.entry, f"{max(medians):.6g}")
+    assert all(texts[8] != "–" for texts in table.runs.texts) or "of 5" in table.runs.texts[0][8]
+
+    for place, how in ((0, Qt.KeyboardModifier.NoModifier), (1, CONTROL)):
+        index = table.runs.index(place, 0)
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, how, table.visualRect(index).center())
+    person.presses(Key.Key_D, CONTROL | SHIFT)
+    (dialog,) = window.findChildren(Comparison)
+    assert dialog.rows == [["Damping", "levenberg marquardt", "constant"]]
+    dialog.reject()
+
+    file_named(tmp_path / "seeds.csv")
+    person.presses(Key.Key_E, CONTROL)
+    (export,) = window.findChildren(Export)
+    QTest.keyClick(export, Key.Key_Return)
+    rows = rows_of(tmp_path / "seeds.csv")
+    assert {(r["run"], r["seed"]) for r in rows} == {(label, str(seed)) for label in labels for seed in range(5)}
+    assert len(rows) == 2 * 5 * 11
+
+
+def test_what_breaks_is_said_in_words_one_can_act_on(sit_at, valley, tmp_path, file_named):
+    person = sit_at(valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton", steps=12))
+    window, session = person.window, person.session
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    k = session.runs[0].run.step + 1
+    assert person.words == [f"diverged at step {k}", "finished"]
+    assert person.strips[-1].notice.message.startswith(f"Gradient descent diverged at step {k}: the loss became")
+    assert window.table.runs.texts[1][3] == compact(float(session.runs[1].history["loss"][-1])), "the other went on"
+
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[data]\nname = 'digitz'\n[model]\nname = 'mlp'\n[loss]\nname = 'squared-error'\n")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(bad))])
+    how = Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QCoreApplication.sendEvent(window, QDropEvent(QPointF(50, 50), *how))
+    said = person.strips[-1].notice.message
+    assert said.startswith(str(bad)) and "\n" not in said and len(person.strips) == 2
+    assert session.generation == 1, "what was there stays"
+
+    (tmp_path / "a file").write_text("")
+    folder = tmp_path / "a file"  # no folder, so nothing can be written in it, by whomever
+    file_named(folder / "runs.csv")
+    person.presses(Key.Key_E, CONTROL)
+    (dialog,) = window.findChildren(Export)
+    QTest.keyClick(dialog, Key.Key_Return)
+    assert str(folder) in person.strips[-1].notice.message and person.strips[-1].notice.error
+    assert not window.curves.save(folder / "plot.png")
+    assert "plot.png" in person.strips[-1].notice.message
+
+    person.clicks(person.strips[-1].details) if person.strips[-1].details.isVisible() else None
+    person.presses(Key.Key_R, CONTROL)
+    person.until(lambda: session.generation == 2)
+    person.sees("ready")
+    assert not any("diverged" in strip.notice.message for strip in person.strips), "that race is gone"
+    for dialog in window.findChildren(QPlainTextEdit):
+        dialog.window().close()
+
+
+@pytest.fixture
+def at_home(qapp, tmp_path, two_moons):
+    """A window that remembers, opened again and again."""
+    opened = []
+
+    def leave():
+        for window in opened:
+            window.close()
+            window.session.wait(30_000)
+            application._take_down(window)
+        opened.clear()
+
+    def open_window(theme=themes.DARK):
+        leave()
+        window = MainWindow(Session(two_moons("adam", "newton"), theme), Preferences(tmp_path / "window.ini"))
+        opened.append(window)
+        window.show()
+        for _ in range(3):
+            QCoreApplication.processEvents()
+        return window
+
+    yield open_window
+    leave()
+
+
+def test_what_was_arranged_and_closed_is_there_when_reopened(at_home):
+    first = at_home()
+    first.resize(1024, 700)
+    QTest.keyClick(first, Key.Key_2, CONTROL | ALT)  # side by side
+    QTest.mouseClick(first.arrangement.plots.panels[1].close_button, Qt.MouseButton.LeftButton)
+    QTest.keyClick(first, Key.Key_T, CONTROL)
+    for _ in range(3):
+        QCoreApplication.processEvents()
+    assert first.session.theme is themes.LIGHT
+
+    def picture(window):
+        return [(panel.objectName(), panel.isVisible(), panel.geometry()) for panel in window.arrangement.panels]
+
+    before = picture(first)
+    again = at_home(themes.LIGHT)
+    for (name, visible, was), (_, still, now) in zip(before, picture(again), strict=True):
+        assert visible == still, name
+        if visible:
+            far = (was.topLeft() - now.topLeft()).manhattanLength() + (
+                was.bottomRight() - now.bottomRight()
+            ).manhattanLength()
+            assert far <= 8, f"{name}: {was} is now {now}"
+    assert again.actions_["light"].isChecked() and again.size() == first_size(before, again)
+
+
+def first_size(before, window):
+    """The size that holds what was there."""
+    return window.size() if before else None
+
+
+def test_all_of_it_goes_with_the_keyboard_alone(sit_at, two_moons, tmp_path, file_named):
+    person = sit_at(two_moons("adam", "natural-gradient", steps=15))
+    window, session = person.window, person.session
+
+    def key(which, modifier=Qt.KeyboardModifier.NoModifier):
+        QTest.keyClick(QApplication.focusWidget() or window, which, modifier)
+        QCoreApplication.processEvents()
+
+    def walks_to(found, by=Key.Key_Tab):
+        """Press Tab until the keyboard is there."""
+        for _ in range(120):
+            focused = QApplication.focusWidget()
+            if focused is not None and found(focused):
+                return focused
+            key(by)
+        raise AssertionError("the keyboard never comes there")
+
+    # First minute: run, read, scrub back, export.
+    key(Key.Key_Space)
+    person.sees("finished")
+    window.settle()
+    walks_to(lambda widget: widget is window.curves.frame or window.curves.frame.isAncestorOf(widget))
+    for _ in range(3):
+        key(Key.Key_Right)
+    words = window.curves.readout.texts()
+    step = int(words[0].removeprefix("step "))
+    assert window.curves.readout.isVisible()
+    assert words[words.index("Adam") + 1] == compact(float(session.runs[0].history["loss"][step]))
+    walks_to(lambda widget: widget is window.timeline.slider)
+    for _ in range(4):
+        key(Key.Key_Left)
+    assert session.time == 11
+    file_named(tmp_path / "keys.csv")
+    key(Key.Key_E, CONTROL)
+    (dialog,) = window.findChildren(Export)
+    QTest.keyClick(dialog.focusWidget() or dialog, Key.Key_Return)
+    assert len(rows_of(tmp_path / "keys.csv")) == 32
+    person.until(lambda: not window.findChildren(Export))
+
+    # Change a setting of a running Adam.
+    finds(person, "race reset")
+    person.until(lambda: session.generation == 2)
+    person.sees("ready")
+    steps = walks_to(lambda w: isinstance(w, QLineEdit) and w.accessibleName() == "Steps")
+    steps.selectAll()
+    QTest.keyClicks(steps, "1000000")
+    key(Key.Key_Return)
+    person.rests()
+    walks_to(lambda widget: widget is person.card(0).fold)
+    key(Key.Key_Space)
+    rate = walks_to(lambda w: isinstance(w, QLineEdit) and w.accessibleName() == "Learning rate")
+    finds(person, "race race")
+    person.until(lambda: session.latest > 3)
+    rate.setFocus(Qt.FocusReason.TabFocusReason)
+    rate.selectAll()
+    QTest.keyClicks(rate, "0.5")
+    key(Key.Key_Return)
+    person.until(lambda: len(session.runs[0].history.events) == 1)
+    key(Key.Key_Escape)
+    person.sees("stopped")
+
+    # Compare: a copy with another damping, settings side by side.
+    window.settle()
+    walks_to(lambda widget: widget is window.table)
+    key(Key.Key_Down) if not session.highlighted else None
+    while session.highlighted != {1}:
+        key(Key.Key_Down)
+    key(Key.Key_D, CONTROL)
+    person.until(lambda: person.card(2).form is not None and isinstance(window.focusWidget(), QLineEdit))
+    editor = window.focusWidget()
+    assert editor.accessibleName() == "Learning rate"
+    editor.selectAll()
+    QTest.keyClicks(editor, "0.75")
+    key(Key.Key_Return)
+    assert session.experiment.labels()[2] == "Natural gradient, learning rate 0.75"
+    key(Key.Key_R, CONTROL)
+    person.until(lambda: session.generation == 4)
+    person.sees("ready")
+    walks_to(lambda widget: widget is window.table)
+    while session.highlighted != {1}:
+        key(Key.Key_Down)
+    key(Key.Key_Down, SHIFT)
+    assert session.highlighted == {1, 2}
+    key(Key.Key_D, CONTROL | SHIFT)
+    (comparison,) = window.findChildren(Comparison)
+    assert comparison.rows == [["Learning rate", "1", "0.75"]]
+    QTest.keyClick(comparison, Key.Key_Escape)
+
+    # Arrange, and put back.
+    key(Key.Key_3, CONTROL | ALT)
+    assert len([v for v in window.views if not v.visibleRegion().isEmpty()]) == 1, "as tabs"
+    key(Key.Key_0, CONTROL | ALT)
+    key(Key.Key_F6)
+    assert window.focusWidget() is not None
+
+    # Break something, read it, and put it away.
+    msgspec.structs.replace(session.experiment)
+    rest = tmp_path / "bad.toml"
+    rest.write_text("steps = 'many'")
+    file_named(rest)
+    key(Key.Key_O, CONTROL)
+    assert str(rest) in person.strips[-1].notice.message
+    close = walks_to(lambda widget: person.strips and widget is person.strips[-1].close_button)
+    assert close is not None
+    key(Key.Key_Space)
+    assert not person.strips
