@@ -410,6 +410,8 @@ def test_take_this_step_instead_puts_a_run_into_the_race_that_every_view_shows(a
     window = person.window
     window.settle()
     assert window.table.runs.texts[3][0] == fork.label
+    window.timeline.look()
+    assert [(mark.step, mark.kind, mark.colour) for mark in window.timeline.slider.marks] == [(2, "fork", fork.colour)]
     assert fork.label in [chip.text() for chip in window.curves.legend.chips]
     assert fork.label in [view.run.itemText(i) for i in range(view.run.count())]
     session.set_time(None)

@@ -144,7 +144,10 @@ class Track(QSlider):
             x, top = self.place(mark.step), middle - 11
             colour = themes.line_colour(mark.colour, theme)
             painter.setPen(QPen(colour, 1.6))
-            if mark.kind == "edit":
+            if mark.kind == "fork":  # two ways from one
+                for end in (QPointF(x - 3, top), QPointF(x + 3, top)):
+                    painter.drawLine(QPointF(x, top + 7), end)
+            elif mark.kind == "edit":
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(colour)
                 corners = ((-4, 0), (4, 0), (0, 6))
