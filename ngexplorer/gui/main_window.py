@@ -51,6 +51,7 @@ from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.panels.tour import TourPanel
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.function import FunctionView
+from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -114,6 +115,7 @@ class MainWindow(QMainWindow):
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
+            LocalModelView(session),
             self.matrices,
             self.function,
         ]

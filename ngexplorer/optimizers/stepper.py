@@ -20,6 +20,7 @@ from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
+from ngexplorer.optimizers.parts.damping import set_to
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.optimizers.step import NO_STEP, Rejection, Step
 from ngexplorer.optimizers.step_rules import Way
@@ -99,6 +100,22 @@ class Stepper:
         trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
         share = point.objective.cases / self.objective.cases
         spent = share * (point.work - work + trials + self._beside) + self._apart
+        return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
+
+    def take(self, delta: Tensor, damping: float) -> Step:
+        """Take δ (P,), which solves (B + λI)δ = −∇h(θ) with some matrix B, whatever the method itself would do; and go
+        on with that λ, where there is one. The record is of that B. Where the run has diverged, the point stays."""
+        began, point = perf_counter(), self.point
+        work, self.rejections = point.work, []
+        length = float(torch.linalg.vector_norm(delta))
+        self.optimizer = msgspec.structs.replace(
+            self.optimizer, damping=set_to(self.optimizer.damping, damping, length)
+        )
+        self.control = _initial(self.optimizer.damping)
+        solution = Solution(delta, damping, "δ(λ) as given")
+        trial = attempt(point, delta, None, point.gradient, solution, Way(delta, 1.0, math.nan))
+        record = self._accept(trial, metrics.Plain(), self._seen(), self.control, 0, "")
+        spent = point.work - work + FORWARD
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
 
     def _step(self, cancel: Cancel) -> Step:
