@@ -134,6 +134,7 @@ class MatricesView(View):
         beside.addSpacing(themes.GRID)
         beside.addWidget(self.scale)
         beside.addStretch(1)
+        self.side.hide()  # until there is room for it
         self.column.removeWidget(self.frame)
         body = QHBoxLayout()
         body.setSpacing(themes.GRID)
