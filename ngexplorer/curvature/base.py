@@ -77,7 +77,8 @@ class Curvature:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return (self.objective.parameters, self.objective.parameters)
+        size = self.objective.parameters
+        return (size, size)
 
     def matvec(self, v: Tensor) -> Tensor:
         """B v, (P,) → (P,). Raises ValueError for another shape."""
@@ -232,8 +233,10 @@ class Curvature:
     def cholesky(self, damping: float) -> tuple[Tensor, Tensor]:
         """L with L Lᵀ = B + damping·I, (P, P), and a scalar int32 tensor that is 0 where there is one: what is not
         numerically positive definite has none. Nothing is read from the device."""
-        damped = self.dense().clone()
-        damped.diagonal().add_(damping)
+        damped = self.dense()
+        if damping:
+            damped = damped.clone()
+            damped.diagonal().add_(damping)
         self.point.count_flops(len(damped) ** 3 / 3)
         factor, info = torch.linalg.cholesky_ex(damped)
         return factor, info

@@ -139,7 +139,7 @@ class Objective:
     @property
     def parameters(self) -> int:
         """P, the length of θ."""
-        return len(self.initial_parameters)
+        return self.initial_parameters.shape[0]
 
     @property
     def directions_at_once(self) -> int:

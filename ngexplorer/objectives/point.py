@@ -46,6 +46,7 @@ class Point:
         else:
             parts = [network.evaluate(theta, taken(objective.inputs, at)) for at in watch.over(chunks)]
             self.outputs = torch.cat(parts)
+        self._rows = self.outputs.shape[0]
 
     outputs: Tensor
     """z = f(x, θ), (N, C); outputs at T positions of a case are N·T rows"""
@@ -54,10 +55,10 @@ class Point:
         """A forward pass of every chunk, with the rows of the outputs that it makes."""
         if self._kept is not None:
             self.watch.check()
-            yield slice(0, len(self.outputs)), self._kept
+            yield slice(0, self._rows), self._kept
             return
         objective = self.objective
-        per_case = len(self.outputs) // objective.cases
+        per_case = self._rows // objective.cases
         self.work += FORWARD
         for at in self.watch.over(objective.chunks):
             rows = slice(at.start * per_case, at.stop * per_case)
@@ -78,7 +79,7 @@ class Point:
     def gradient(self) -> Tensor:
         """∇h(θ) = (1/N) Σ Jᵀ ∂L/∂z + ηθ, (P,)."""
         self.work += 1 - FORWARD - ADJOINT
-        return self.vjp(self.output_gradient) / len(self.outputs) + self.objective.penalty_gradient(self.theta)
+        return self.vjp(self.output_gradient) / self._rows + self.objective.penalty_gradient(self.theta)
 
     @cached_property
     def metric(self) -> Tensor:
@@ -87,8 +88,7 @@ class Point:
 
     def _slopes(self, rows: slice) -> Tensor:
         """∂L/∂z of some rows; of all of them the same tensor each time, so that a pass may keep its backward sweep."""
-        u = self.output_gradient
-        return u if rows == slice(0, len(u)) else u[rows]
+        return _taken(self.output_gradient, rows)
 
     def jvp(self, v: Tensor) -> Tensor:
         """J v of each case, (P,) → (N, C)."""
@@ -98,8 +98,7 @@ class Point:
     def vjp(self, u: Tensor) -> Tensor:
         """Σ_n J_nᵀ u_n, (N, C) → (P,)."""
         self.work += ADJOINT
-        whole = slice(0, len(u))
-        return _summed(run.vjp(u if rows == whole else u[rows]) for rows, run in self._passes())
+        return _summed(run.vjp(_taken(u, rows)) for rows, run in self._passes())
 
     def product(self, vectors: Tensor, push: RowPush | None, second_order: bool) -> Tensor:
         """(1/N) Σ_n (Jᵀ M J + Σ_j ∂L/∂z_nj ∇²f_j) v with M = `push` (None: 0), the second term if asked: (P,) → (P,),
@@ -113,7 +112,7 @@ class Point:
             some_at_a_time = rows_of.split(self.objective.directions_at_once)
             return torch.cat([run.product(some, pushed, u) for some in some_at_a_time])
 
-        total = _summed(one(rows, run) for rows, run in self._passes()) / len(self.outputs)
+        total = _summed(one(rows, run) for rows, run in self._passes()) / self._rows
         return total[0] if vectors.ndim == 1 else total.T
 
     def inner(self, vectors: Tensor, push: RowPush) -> Tensor:
@@ -134,10 +133,8 @@ class Point:
         """(1/N) Σ_n g_n g_nᵀ v with g_n = J_nᵀ u_n for u (N, C): (P,) → (P,) or (P, K) → (P, K)."""
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
         self.work += len(rows_of) * OUTER
-        whole = slice(0, len(u))
-        passes = self._passes()
-        total = _summed(run.outer_product(u if rows == whole else u[rows], rows_of) for rows, run in passes)
-        total = total / len(self.outputs)
+        total = _summed(run.outer_product(_taken(u, rows), rows_of) for rows, run in self._passes())
+        total = total / self._rows
         return total[0] if vectors.ndim == 1 else total.T
 
     def dense(self, middle: Tensor, second_order: bool) -> Tensor:
@@ -145,12 +142,12 @@ class Point:
         products = len(self.theta) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
 
         def one(rows: slice, run: Pass) -> Tensor:
-            matrix, flops = run.dense(middle[rows], self._slopes(rows) if second_order else None, self.watch)
-            share = (rows.stop - rows.start) / len(self.outputs)
+            matrix, flops = run.dense(_taken(middle, rows), self._slopes(rows) if second_order else None, self.watch)
+            share = (rows.stop - rows.start) / self._rows
             self.work += products * share if flops != flops else flops / self.objective.gradient_flops
             return matrix
 
-        return _summed(one(rows, run) for rows, run in self._passes()).div_(len(self.outputs))
+        return _summed(one(rows, run) for rows, run in self._passes()).div_(self._rows)
 
     def statistics(self, u: Tensor) -> Iterator[list[Statistics]]:
         """What enters each layer, and the gradients of uᵀz with respect to its sums for u (N, K, C), chunk by chunk.
@@ -180,6 +177,11 @@ class Point:
 
     def __repr__(self) -> str:
         return f"Point(θ of {len(self.theta)}, ‖θ‖ = {float(torch.linalg.vector_norm(self.theta)):.4g})"
+
+
+def _taken(cases: Tensor, rows: slice) -> Tensor:
+    """Some rows of (N, …), and the same tensor where they are all."""
+    return cases if rows.stop - rows.start == cases.shape[0] else cases[rows]
 
 
 def _summed(parts: Iterator[Tensor]) -> Tensor:

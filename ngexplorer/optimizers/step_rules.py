@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -17,8 +18,7 @@ _PARALLEL = 1e-8
 """Negative bends this small beside the others are the rounding of directions that are all but parallel."""
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """δ = α d + μ δ₀, (P,), δᵀBδ where it is known, and the point at θ + δ where a search has looked there already."""
 
     delta: Tensor

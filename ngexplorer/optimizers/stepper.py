@@ -216,7 +216,8 @@ class Stepper:
             case parts.Kronecker():
                 return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
+                matrix, memory = metrics.matrix_of(part, point, memory, seed)
+                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
@@ -266,8 +267,8 @@ class Stepper:
         elif isinstance(correction, parts.Midpoint):
             delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
         self._beside += way.looks * FORWARD + way.gradients
-        found = self._bend(metric, solution, drive, way, delta) if bend is None else bend
-        return attempt(self.point, delta, found, solution, way)
+        found = self._bend(metric, solution, way, delta) if bend is None else bend
+        return attempt(self.point, delta, found, drive, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
         optimizer, direction, rate = self.optimizer, solution.direction, self._rate(memory)
@@ -291,17 +292,19 @@ class Stepper:
             return Way((1 + mu) * delta + mu * mu * memory.velocity, rate, mu)
         return Way(delta, rate, momentum.decay if isinstance(momentum, parts.GradientAverage) else math.nan)
 
-    def _bend(
-        self, metric: metrics.Metric, solution: Solution, drive: Tensor, way: Way, delta: Tensor
-    ) -> Tensor | float:
-        """δᵀBδ for the quadratic model: from the system that d solves where δ is a multiple of d; NaN without one."""
+    def _along(self, metric: metrics.Metric) -> bool:
+        """Whether δ is a multiple of a d that solves a system with B, so that no product is spent on δᵀBδ."""
+        momentum, correction = self.optimizer.momentum, self.optimizer.correction
+        plain = not isinstance(momentum, parts.HeavyBall | parts.Nesterov) and isinstance(correction, parts.Euler)
+        return plain and isinstance(metric, metrics.Solved | metrics.LimitedMemory)
+
+    def _bend(self, metric: metrics.Metric, solution: Solution, way: Way, delta: Tensor) -> Tensor | float | None:
+        """δᵀBδ for the quadratic model; NaN without one, None where it follows from the system that d solves."""
         if not metric.modelled:
             return math.nan
-        plain = not isinstance(self.optimizer.momentum, parts.HeavyBall | parts.Nesterov)
-        plain = plain and isinstance(self.optimizer.correction, parts.Euler)
-        if metric.matrix is None or (plain and isinstance(metric, metrics.Solved)):
-            return way.learning_rate * solution.curved(drive).dot(delta) if plain else math.nan
-        return metric.matrix.inner(delta[:, None])[0, 0]
+        if self._along(metric):
+            return None if solution.product is None else way.learning_rate * solution.product.dot(delta)
+        return math.nan if metric.matrix is None else metric.matrix.inner(delta[:, None])[0, 0]
 
     def _promised(self, metric: metrics.Metric, solution: Solution, memory: Memory) -> float:
         """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
@@ -309,7 +312,8 @@ class Stepper:
         way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
         self._beside += way.looks * FORWARD + way.gradients
         delta = way.delta
-        bend = self._bend(metric, solution, drive, way, delta) if way.bend is None else way.bend
+        bend = self._bend(metric, solution, way, delta) if way.bend is None else way.bend
+        assert bend is not None  # d solves a system with the Kronecker form, and the model is of the Fisher itself
         return float(drive.dot(delta) + 0.5 * (bend + solution.damping * delta.dot(delta)))
 
     def _bent(self, metric: metrics.Metric, solution: Solution, delta: Tensor, cancel: Cancel) -> Tensor:

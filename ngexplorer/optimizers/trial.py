@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -17,8 +17,7 @@ from ngexplorer.optimizers.step_rules import Way
 _ROUNDING = 16.0
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """θ + δ looked at once, and the numbers that one host read gave. `bend` δᵀBδ is NaN without a matrix."""
 
     after: Point
@@ -102,35 +101,48 @@ class Trial:
         )
 
 
-def attempt(point: Point, delta: Tensor, bend: Tensor | float, solution: Solution, way: Way) -> Trial:
-    """Look at θ + δ, unless a search has looked there. `bend` is δᵀBδ, NaN for a method without a matrix. One host
-    read."""
+def attempt(
+    point: Point, delta: Tensor, bend: Tensor | float | None, drive: Tensor, solution: Solution, way: Way
+) -> Trial:
+    """Look at θ + δ, unless a search has looked there. One host read.
+
+    `bend` is δᵀBδ, NaN for a method without a matrix. None: it follows from `drive`, the g of (B + λI)d = −g + r that
+    δ = αd solves, as −α(g − r)ᵀδ − λ‖δ‖².
+    """
     after = way.after or point.objective.at(point.theta + delta, point.watch)
-    gradient = point.gradient
-    residual, failed = solution.residual, solution.failed
-    none = torch.full_like(point.value, torch.nan)
-    numbers = (
-        point.value,
-        after.value,
-        gradient.dot(delta),
-        bend if isinstance(bend, Tensor) else none,
-        delta.dot(delta),
-        gradient.dot(gradient),
-        none if residual is None else residual.dot(residual),
-        torch.zeros_like(none) if failed is None else failed.to(none.dtype),
-    )
-    before, value, slope, read, step, steepness, left, wrong = torch.stack(numbers).tolist()
+    gradient, residual, failed = point.gradient, solution.residual, solution.failed
+    numbers = {
+        "before": point.value,
+        "after": after.value,
+        "slope": gradient.dot(delta),
+        "square": delta.dot(delta),
+        "steepness": gradient.dot(gradient),
+    }
+    if isinstance(bend, Tensor):
+        numbers["bend"] = bend
+    elif bend is None and drive is not gradient:
+        numbers["driven"] = drive.dot(delta)
+    if residual is not None:
+        numbers["left"] = residual.dot(residual)
+        if bend is None:
+            numbers["along"] = residual.dot(delta)
+    if failed is not None:
+        numbers["failed"] = failed.to(delta.dtype)
+    read = dict(zip(numbers, torch.stack(tuple(numbers.values())).tolist(), strict=True))
+    if bend is None:
+        driven = read.get("driven", read["slope"]) - read.get("along", 0.0)
+        bend = -way.learning_rate * driven - solution.damping * read["square"]
     return Trial(
         after=after,
         delta=delta,
         solution=solution,
         way=way,
-        loss_before=before,
-        loss_after=value,
-        slope=slope,
-        bend=read if isinstance(bend, Tensor) else bend,
-        step_norm=math.sqrt(step),
-        gradient_norm=math.sqrt(steepness),
-        residual_norm=math.sqrt(left),
-        definite=wrong == 0,
+        loss_before=read["before"],
+        loss_after=read["after"],
+        slope=read["slope"],
+        bend=read.get("bend", bend),
+        step_norm=math.sqrt(read["square"]),
+        gradient_norm=math.sqrt(read["steepness"]),
+        residual_norm=math.sqrt(read.get("left", NAN)),
+        definite=not read.get("failed"),
     )

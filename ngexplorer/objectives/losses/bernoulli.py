@@ -53,7 +53,7 @@ class BernoulliLogits(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-logit
     natural: ClassVar[bool] = True
 
     def per_case(self, z: Tensor, y: Tensor) -> Tensor:
-        return (softplus(z) - y * z).sum(1)
+        return softplus(z).addcmul(y, z, value=-1).sum(1)
 
     def gradient(self, z: Tensor, y: Tensor) -> Tensor:
         return torch.sigmoid(z) - y

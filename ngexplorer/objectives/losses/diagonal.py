@@ -22,10 +22,10 @@ class DiagonalLoss(Loss, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def fisher(self, z: Tensor) -> Tensor:
-        return torch.diag_embed(self.fisher_diagonal(z))
+        return _embedded(self.fisher_diagonal(z))
 
     def hessian(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.fisher(z) if self.natural else torch.diag_embed(self.hessian_diagonal(z, y))
+        return self.fisher(z) if self.natural else _embedded(self.hessian_diagonal(z, y))
 
     def fisher_map(self, z: Tensor) -> CaseMap:
         diagonal = self.fisher_diagonal(z)
@@ -46,6 +46,11 @@ class DiagonalLoss(Loss, frozen=True, kw_only=True):
         if self.convex and not self.natural:
             return torch.diag_embed(self.hessian_diagonal(z, y).sqrt())
         return super().hessian_root(z, y)
+
+
+def _embedded(diagonal: Tensor) -> Tensor:
+    """diag(d) of each case, (N, C, C)."""
+    return diagonal[:, :, None] if diagonal.shape[1] == 1 else torch.diag_embed(diagonal)
 
 
 def scaled(diagonal: Tensor, u: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ x̄ and Σ δ ẋᵀ to the weights, δ being the backward sweep of some u; with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ngexplorer.cancellation import Watch
 from ngexplorer.objectives.networks import activations
@@ -24,6 +25,10 @@ from ngexplorer.objectives.residual import Residual
 
 Memo = Any
 """What a trace keeps of a sweep through it: one tensor (N, K, …), None for zero, or a list of them for a sequence."""
+
+_NARROW = 16
+"""Up to so many sums a case stand one after the other in memory, each for all cases: matrix products and what a loss
+does with its outputs take about half as long then."""
 
 
 class Second(NamedTuple):
@@ -44,10 +49,10 @@ class Trace:
         raise NotImplementedError
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
-        """x̄ from ȳ (N, K, …), if `wanted`, with the weights' part written into `result` (K, P), if given;
-        differentiated where `second` is given. And a memo, for `second` of a later sweep: ȳ."""
+        """x̄ from ȳ (N, K, …), if `wanted`, with what its parameters get, (K, …), put at the end of `found`, if given,
+        the last in θ first; differentiated where `second` is given. And a memo, for `second` of a later sweep: ȳ."""
         raise NotImplementedError
 
 
@@ -65,7 +70,9 @@ class AffineTrace(Trace):
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """W∗x + b: (N, inputs…) → (N, outputs…)."""
-        return nn.functional.linear(x, weight, bias)
+        if not 1 < weight.shape[0] <= _NARROW or x.ndim != 2:
+            return nn.functional.linear(x, weight, bias)
+        return (weight @ x.T if bias is None else torch.addmm(bias[:, None], weight, x.T)).T
 
     def pull(self, delta: Tensor, weight: Tensor, like: Tensor) -> Tensor:
         """Wᵀ∗δ: (N, outputs…) → the shape of an input, `like`."""
@@ -91,23 +98,22 @@ class AffineTrace(Trace):
             own = own + self.apply(moving.flatten(0, 1), self.weight, None).view(own.shape)
         return own, moving
 
-    def gathered(self, delta: Tensor, result: Tensor) -> None:
-        """Write Σ_n δ xᵀ and Σ_n δ for K deltas (N, K, outputs…) into their places in `result` (K, P)."""
-        k, layer = delta.shape[1], self.layer
-        result[:, layer.weight_at] = self.gather(delta.flatten(1, 2), self.x).view(k, -1)
-        if layer.bias_at:
-            result[:, layer.bias_at] = self.over_bias(delta)
+    def gathered(self, delta: Tensor) -> Tensor:
+        """Σ_n δ xᵀ for K deltas (N, K, outputs…): (K, outputs·inputs)."""
+        return self.gather(delta.flatten(1, 2), self.x).view(delta.shape[1], -1)
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
         n, k, layer = *moved.shape[:2], self.layer
-        if result is not None:
-            self.gathered(moved, result)
+        if found is not None:
+            if layer.bias_at:
+                found.append(self.over_bias(moved))
+            weights = self.gathered(moved)
             if second is not None and second.tangents is not None:
                 outer = self.gather(second.deltas[:, 0], second.tangents.flatten(1, 2))
-                bent = outer.view(layer.outputs, k, -1).transpose(0, 1).reshape(k, -1)
-                result[:, layer.weight_at] += bent
+                weights += outer.view(layer.outputs, k, -1).transpose(0, 1).reshape(k, -1)
+            found.append(weights)
         if not wanted:
             return None, moved
         pulled = self.pull(moved.flatten(0, 1), self.weight, self.x[:1].expand(n * k, *self.x.shape[1:]))
@@ -190,7 +196,7 @@ class ActivationTrace(Trace):
         return (None if moving is None else moving * self.slope[:, None]), moving
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
         if not wanted:
             return None, moved
@@ -214,7 +220,7 @@ class FixedTrace(Trace):
         return self.module(moving.flatten(0, 1)).view(n, k, *self.output.shape[1:]), None
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
         if not wanted:
             return None, None
@@ -245,7 +251,7 @@ class SequenceTrace(Trace):
         return moving, memos
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
         memos: list[Memo] = [None] * len(self.traces)
         pulled: Tensor | None = moved
@@ -254,7 +260,7 @@ class SequenceTrace(Trace):
                 return None, memos
             assert pulled is not None
             inner = Second(second.deltas[i], second.tangents[i], second.rows) if second else None
-            pulled, memos[i] = self.traces[i].adjoint(pulled, result, wanted or i > self.first, inner)
+            pulled, memos[i] = self.traces[i].adjoint(pulled, found, wanted or i > self.first, inner)
         return pulled, memos
 
 
@@ -272,9 +278,9 @@ class ResidualTrace(Trace):
         return moving + inner, memo
 
     def adjoint(
-        self, moved: Tensor, result: Tensor | None, wanted: bool, second: Second | None
+        self, moved: Tensor, found: list[Tensor] | None, wanted: bool, second: Second | None
     ) -> tuple[Tensor | None, Memo]:
-        pulled, memo = self.inner.adjoint(moved, result, wanted, second)
+        pulled, memo = self.inner.adjoint(moved, found, wanted, second)
         return (None if pulled is None else moved + pulled), memo
 
 
@@ -325,7 +331,8 @@ class LayeredNetwork:
 
     def run(self, theta: Tensor, inputs: Inputs) -> LayeredPass:
         assert isinstance(inputs, Tensor)
-        return LayeredPass(theta.detach(), self.sequence.trace(theta.detach(), inputs))
+        theta = theta.detach() if theta.requires_grad else theta
+        return LayeredPass(theta, self.sequence.trace(theta, inputs))
 
     def evaluate(self, theta: Tensor, inputs: Inputs) -> Tensor:
         return self.run(theta, inputs).outputs
@@ -407,19 +414,16 @@ class LayeredPass(Pass):
         self.outputs = trace.output
         self._swept: tuple[Tensor, Memo] | None = None
 
-    def _result(self, k: int) -> Tensor:
-        return torch.empty(k, len(self.theta), dtype=self.theta.dtype, device=self.theta.device)
-
-    def _deltas(self, u: Tensor, result: Tensor | None = None) -> Memo:
+    def _deltas(self, u: Tensor, found: list[Tensor] | None = None) -> Memo:
         """The backward sweep of u (N, C); the latest is kept, for a point asks with the same u."""
-        if result is not None or self._swept is None or self._swept[0] is not u:
-            self._swept = (u, self.trace.adjoint(u[:, None], result, False, None)[1])
+        if found is not None or self._swept is None or self._swept[0] is not u:
+            self._swept = (u, self.trace.adjoint(u[:, None], found, False, None)[1])
         return self._swept[1]
 
     def vjp(self, u: Tensor) -> Tensor:
-        result = self._result(1)
-        self._deltas(u, result)
-        return result[0]
+        found: list[Tensor] = []
+        self._deltas(u, found)
+        return _joined(found)[0]
 
     def jvp(self, rows: Tensor) -> Tensor:
         moving = self.trace.tangent(None, rows)[0]
@@ -430,9 +434,9 @@ class LayeredPass(Pass):
         moving, tangents = self.trace.tangent(None, rows)
         assert moving is not None
         second = None if u is None else Second(self._deltas(u), tangents, rows)
-        result = self._result(len(rows))
-        self.trace.adjoint(push(moving) if push else torch.zeros_like(moving), result, False, second)
-        return result
+        found: list[Tensor] = []
+        self.trace.adjoint(push(moving) if push else torch.zeros_like(moving), found, False, second)
+        return _joined(found)
 
     def outer_product(self, u: Tensor, rows: Tensor) -> Tensor:
         """uᵀJv = Σ_l δ_lᵀ(V_l∗x_l), without passing ẋ on; and Jᵀu s from the same δ."""
@@ -440,10 +444,13 @@ class LayeredPass(Pass):
         along = torch.zeros(len(u), len(rows), dtype=u.dtype, device=u.device)
         for trace, delta in affine:
             along += (trace.own_tangent(rows) * delta).flatten(2).sum(2)
-        result = self._result(len(rows))
-        for trace, delta in affine:
-            trace.gathered(delta * along.view(*along.shape, *[1] * (delta.ndim - 2)), result)
-        return result
+        found: list[Tensor] = []
+        for trace, delta in reversed(affine):
+            scaled = delta * along.view(*along.shape, *[1] * (delta.ndim - 2))
+            if trace.layer.bias_at:
+                found.append(trace.over_bias(scaled))
+            found.append(trace.gathered(scaled))
+        return _joined(found)
 
     def statistics(self, u: Tensor) -> list[Statistics]:
         memo = self.trace.adjoint(u, None, False, None)[1]
@@ -472,12 +479,26 @@ class LayeredPass(Pass):
         return dense_sum(layers, middle, u, deltas, watch)
 
 
+def _joined(found: list[Tensor]) -> Tensor:
+    """What an adjoint sweep found, the last in θ first, as rows of θ (K, P)."""
+    return torch.cat(found[::-1], 1)
+
+
 def _weighted_gram(layer: Layer, weights: Tensor) -> tuple[Tensor, float]:
     """Σ_n m_n ā_n ā_nᵀ for a layer of one output, whose weight and bias stand in θ as in ā: (P, P); and its flops."""
-    entering = layer.entering
-    if layer.place.bias_at:
-        entering = torch.cat((entering, torch.ones_like(entering[:, :1])), 1)
-    return entering.T @ (weights[:, None] * entering), 2.0 * entering.numel() * entering.shape[1]
+    entering = _features(layer.entering) if layer.place.bias_at else layer.entering.T
+    return (entering * weights) @ entering.T, 2.0 * entering.numel() * entering.shape[0]
+
+
+_KEPT: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
+
+
+def _features(x: Tensor) -> Tensor:
+    """ā = (x, 1), features first, (inputs + 1, N): kept as long as x, for an objective has the same inputs at all θ."""
+    kept = _KEPT.get(x)
+    if kept is None:
+        kept = _KEPT[x] = torch.cat((x.T, torch.ones_like(x[:, :1]).T))
+    return kept
 
 
 def plain_layers(trace: SequenceTrace) -> list[Layer] | None:

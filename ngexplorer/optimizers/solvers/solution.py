@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from torch import Tensor
 
 NAN = float("nan")
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(msgspec.Struct, frozen=True):
     """d with (B + λI) d = −g + residual, (P,).
 
     damping: the λ it was solved with; a trust region finds its own. residual: None where it is zero to rounding.
@@ -28,10 +26,3 @@ class Solution:
     failed: Tensor | None = None
     boundary: bool = False
     lowest: float = NAN
-
-    def curved(self, gradient: Tensor) -> Tensor:
-        """B d: no product is spent where the equation gives it, −g − λd + residual."""
-        if self.product is not None:
-            return self.product
-        curved = -gradient - self.damping * self.direction
-        return curved if self.residual is None else curved + self.residual
