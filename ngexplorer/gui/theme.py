@@ -328,9 +328,15 @@ def _style_sheet(t: Theme) -> str:
     QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
     QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
     QTreeView::branch:selected {{ background: {t.raised}; }}
+    QTableView {{
+        background: transparent; border: none; outline: none; gridline-color: transparent;
+        selection-background-color: {t.raised}; selection-color: {t.text}; }}
+    QTableView::item {{ padding: 0 2px; border: none; }}
+    QTableCornerButton::section {{ background: transparent; border: none; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
         padding: 2px 11px; }}
+    QTableView QHeaderView::section {{ padding: 0 2px; border: none; }}
     QHeaderView {{ background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.hairline}; }}
     QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}
