@@ -13,7 +13,6 @@ from torch import Tensor
 from ngexplorer.cancellation import UNWATCHED, Cancel, Cancelled, Watch, never
 from ngexplorer.curvature import IndefiniteError
 from ngexplorer.objectives import Point
-from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
 from ngexplorer.optimizers.memory import Memory
@@ -93,7 +92,7 @@ class Stepper:
             raise
         finally:
             point.watch = self.point.watch = UNWATCHED
-        trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
+        trials = point.costs.forward * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
         share = point.objective.cases / self.objective.cases
         spent = share * (point.work - work + trials + self._beside) + self._apart
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
@@ -216,7 +215,7 @@ class Stepper:
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
-        self._beside += FORWARD
+        self._beside += self.point.costs.forward
         return float(self.point.objective.at(self.point.theta + delta, self.point.watch).value)
 
     def _scheduled(self, count: int) -> float:
@@ -269,7 +268,7 @@ class Stepper:
                 product = way.learning_rate * solution.product
             else:
                 solved = drive
-        self._beside += way.looks * FORWARD + way.gradients
+        self._beside += way.looks * self.point.costs.forward + way.gradients
         return attempt(self.point, delta, product, solved, solution, way)
 
     def _way(self, metric: metrics.Metric, solution: Solution, drive: Tensor, memory: Memory, cancel: Cancel) -> Way:
