@@ -285,7 +285,7 @@ class Stepper:
             assert metric.matrix is not None
             before = memory.velocity if carried else None
             return step_rules.model_minimum(metric.matrix, drive, direction, before, solution.damping)
-        delta = rate * direction
+        delta = direction if rate == 1 else rate * direction
         if isinstance(momentum, parts.HeavyBall):
             return Way(delta + momentum.coefficient * memory.velocity, rate, momentum.coefficient)
         if isinstance(momentum, parts.Nesterov):
