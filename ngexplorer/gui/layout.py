@@ -196,6 +196,11 @@ class Arrangement:
                 self._window.tabifyDockWidget(self.setup, panel)
             panel.setVisible(panel in opened or (self._roomy and not panel.asked_for))
 
+    @property
+    def _roomy(self) -> bool:
+        """Whether the explanations fit in beside the plots."""
+        return self._window.width() >= _ROOMY
+
     def _widen(self) -> None:
         self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
         self._window.resizeDocks(self.explanations, [_SETUP_WIDTH] * len(self.explanations), _ACROSS)

@@ -118,8 +118,9 @@ class Solved(Metric):
                 return Solution(-matrix.solve(gradient, damping), damping, matrix.title.lower())
             solver, why = _chosen(matrix, damping, plain)
         solution = self._by(solver, gradient, damping, plain, cancel)
-        reason = f"{solution.reason} (automatic: {why})"
-        return msgspec.structs.replace(solution, reason=reason) if why else solution
+        if not why:
+            return solution
+        return msgspec.structs.replace(solution, reason=f"{solution.reason} (automatic: {why})")
 
     def _by(self, solver: parts.Solver, gradient: Tensor, damping: float, plain: bool, cancel: Cancel) -> Solution:
         matrix = self.matrix
