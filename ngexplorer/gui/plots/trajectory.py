@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QBoxLayout, QToolButton
@@ -32,6 +33,7 @@ from ngexplorer.objectives.landscapes import Landscape, LandscapeNetwork
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.history import History
 
+_NOWHERE = (np.empty(0, np.int64), np.empty((0, 4)))
 _PAUSE = 1.5
 """Seconds between two looks at the loss while runs go on."""
 _CALM = 0.25
@@ -106,8 +108,10 @@ class TrajectoryView(View):
         self.unseen: Unseen | None = None
         self._window: Window | None = None
         """What is shown: the surface's window, or a wider one where a path has left that since."""
-        self._places: dict[History, dict[int, Array]] = {}
+        self._places: dict[History, tuple[NDArray[np.int64], Array]] = {}
         self._projected_on: Plane | None = None
+        self._reaches: dict[History, tuple[int, Plane, QRectF]] = {}
+        """The step that each run had come to, the plane, and where on it its whole path goes."""
         self._asked: Any = None
         self._asked_at = -math.inf
         self._generation = 0
@@ -379,7 +383,7 @@ class TrajectoryView(View):
                 self.attraction.forget()
             self.unseen = self._window = None
             self._generation = 0  # an answer on its way is about the race before
-            self._places = {}
+            self._places, self._reaches = {}, {}
             self.path_profile.forget()
             self.frame.release()
             self._of = self.session.raced
@@ -492,24 +496,32 @@ class TrajectoryView(View):
         """Where a run's path goes, past the current time too: the window does not follow the timeline."""
         if self.session.time is None:
             return bounds([line])
-        places = self._projected(shown, shown.run.step, plane)
-        return bounds([Line(places[:, 0], places[:, 1], line.pen)])
+        step, known, box = self._reaches.get(shown.history, (-1, plane, QRectF()))
+        if step != shown.run.step or known is not plane:
+            places = self._projected(shown, shown.run.step, plane)
+            box = bounds([Line(places[:, 0], places[:, 1], line.pen)])
+            self._reaches[shown.history] = (shown.run.step, plane, box)
+        return box
 
     def _projected(self, shown: Shown, step: int, plane: Plane) -> Array:
         """A run's path on the plane up to a step: x, y, distance from the plane and from its centre, (T, 4). Only what
         was not asked before is computed."""
         if self._projected_on is not plane:
             self._projected_on, self._places = plane, {}
-        known = self._places.setdefault(shown.history, {})
+        steps, rows = self._places.get(shown.history, _NOWHERE)
         path = shown.history.snapshots.until(step, chosen_plane.POINTS)
-        new = [(at, theta) for at, theta in path if at not in known]
-        if new:
-            thetas = stacked(new)
+        wanted = np.fromiter((at for at, _ in path), np.int64, len(path))
+        new = ~np.isin(wanted, steps, assume_unique=True)
+        if new.any():
+            thetas = stacked([path[i] for i in np.flatnonzero(new)])
             xy, distance = plane.project(thetas)
             length = np.linalg.norm(thetas - plane.origin, axis=1)
-            rows = np.column_stack((xy, distance, length))
-            known.update(zip((at for at, _ in new), rows, strict=True))
-        return np.stack([known[at] for at, _ in path])
+            steps = np.concatenate((steps, wanted[new]))
+            order = np.argsort(steps)
+            rows = np.concatenate((rows, np.column_stack((xy, distance, length))))[order]
+            steps = steps[order]
+            self._places[shown.history] = steps, rows
+        return rows[np.searchsorted(steps, wanted)]
 
     def _subtitle(self, seen: Seen, off_plane: float) -> None:
         parts = [f"step {self.session.time}" if self.session.time is not None else ""]
