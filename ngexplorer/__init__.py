@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ngexplorer import curvature, optimizers
     from ngexplorer.cancellation import Cancelled, Watch
-    from ngexplorer.objectives import Objective, Point, losses
+    from ngexplorer.objectives import Objective, Point, landscapes, losses, reparametrizations
     from ngexplorer.runs import History, run
 
 __version__ = "0.1.0"
@@ -27,13 +27,15 @@ __all__ = [
     "Point",
     "Watch",
     "curvature",
+    "landscapes",
     "losses",
     "optimizers",
+    "reparametrizations",
     "run",
 ]
 
 _HOMES = {"Cancelled": "cancellation", "Watch": "cancellation", "History": "runs", "run": "runs"}
-_HOMES |= dict.fromkeys(("Objective", "Point", "losses"), "objectives")
+_HOMES |= dict.fromkeys(("Objective", "Point", "landscapes", "losses", "reparametrizations"), "objectives")
 _FLOORS = ("analysis", "curvature", "objectives", "optimizers", "runs", "tour")
 
 

@@ -26,15 +26,17 @@ if TYPE_CHECKING:
     from ngexplorer.gui.main_window import MainWindow
     from ngexplorer.gui.session import Session
     from ngexplorer.runs.experiment import Experiment
+    from ngexplorer.tour import Stop
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
 
 
-def prepare() -> QApplication:
-    """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
+def prepare(instead: str = "") -> QApplication:
+    """The one QApplication, with fonts and the interpreter's settings that a live window needs. `instead`: what to do
+    where there is no display."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    application = QApplication.instance() or _started()
+    application = QApplication.instance() or _started(instead)
     assert isinstance(application, QApplication)
     application.setApplicationName("ngexplorer")
     application.setApplicationDisplayName("NG Explorer")
@@ -48,7 +50,7 @@ def keep_what_is_imported() -> None:
     gc.freeze()
 
 
-def _started() -> QApplication:
+def _started(instead: str) -> QApplication:
     """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
     said: list[str] = []
 
@@ -56,7 +58,8 @@ def _started() -> QApplication:
         said.append(" ".join(text.split()))
         if kind == QtMsgType.QtFatalMsg:
             reason = "; ".join(one.removeprefix("qt.qpa.plugin: ").rstrip(".") for one in said[:-1] or said)
-            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
+            hint = f"; {instead}" if instead else ""
+            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}{hint}\n")
             sys.stderr.flush()
             os._exit(2)
 
@@ -68,9 +71,35 @@ def _started() -> QApplication:
     return application
 
 
-def explore(path: Path) -> int:
-    """Open the window on an experiment; returns when it is closed. Raises SettingError for a file that cannot be."""
-    application = prepare()
+def explore(path: Path, *, chosen: bool = True) -> int:
+    """Open the window on an experiment; returns when it is closed. Where a person has not chosen it and is here for the
+    first time, the start page lies over the plots. Raises SettingError for a file that cannot be."""
+
+    def read() -> Experiment:
+        from ngexplorer.runs import experiment as experiments
+
+        return experiments.read(path)
+
+    return _open(read, path, lambda window: None if chosen else _welcome(window))
+
+
+def take_tour(number: int, stop: Stop) -> int:
+    """Open the window at a stop of the tour, by its number; returns when it is closed. Raises SettingError."""
+    instead = f"`ngexplorer tour {number} --text` prints the page, `ngexplorer verify {number}` checks it"
+    return _open(stop.experiment, None, lambda window: window.guide.show(number), instead)
+
+
+def _welcome(window: MainWindow) -> None:
+    if not window.preferences.started:
+        window.guide.start.open()
+
+
+def _open(
+    read: Callable[[], Experiment], path: Path | None, prepared: Callable[[MainWindow], None], instead: str = ""
+) -> int:
+    """Open the window on what `read` returns, do something with it before its race is loaded, and return when it is
+    closed."""
+    application = prepare(instead)
     preferences = Preferences(usual_path())
     theme = themes.chosen(preferences.appearance)
     themes.apply(theme, application)
@@ -79,16 +108,17 @@ def explore(path: Path) -> int:
         return 0
     from ngexplorer.gui.main_window import MainWindow
     from ngexplorer.gui.session import Session
-    from ngexplorer.runs import experiment as experiments
 
     keep_what_is_imported()
-    experiment = experiments.read(path)
+    experiment = read()
     experiment.check()
     session = Session(experiment, theme)
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
+    prepared(window)
+    preferences.remember_start()
     opening.close()
     session.open()
     status = application.exec()
@@ -96,9 +126,10 @@ def explore(path: Path) -> int:
     return status
 
 
-def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
-    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError, and
-    whatever kept the experiment from loading: SettingError for a setting that cannot be."""
+def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str, stop: int = 0) -> None:
+    """Render the window to a PNG once the experiment has run, whatever the screen; with the page and the layout of the
+    tour's stop of that number, if it is one's. Raises OSError, and whatever kept the experiment from loading:
+    SettingError for a setting that cannot be."""
     from ngexplorer.gui.main_window import MainWindow
     from ngexplorer.gui.session import Session
     from ngexplorer.runs.files import require_writable
@@ -110,6 +141,8 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     window = MainWindow(session)
     window.resize(*size)
     window.show()
+    if stop:
+        window.guide.show(stop)
     failed: list[Exception] = []
     session.racer.load_failed.connect(lambda _, error: failed.append(error))
     session.open()

@@ -37,6 +37,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.guide import Guide
 from ngexplorer.gui.layout import Arrangement, Panel
 from ngexplorer.gui.opening import LEAST, sized
 from ngexplorer.gui.palette import Palette
@@ -47,8 +48,10 @@ from ngexplorer.gui.panels.runs_table import RunsTable, Target
 from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
+from ngexplorer.gui.panels.tour import TourPanel
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.function import FunctionView
+from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -104,6 +107,7 @@ class MainWindow(QMainWindow):
         self.target = Target(self.table)
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
+        self.tour = TourPanel(session, self.preferences)
         self.matrices = MatricesView(session)
         self.function = FunctionView(session)
         self.views: list[View] = [
@@ -111,6 +115,7 @@ class MainWindow(QMainWindow):
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
+            LocalModelView(session),
             self.matrices,
             self.function,
         ]
@@ -126,9 +131,13 @@ class MainWindow(QMainWindow):
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        explanations = [Panel("step anatomy", "Step anatomy", self.anatomy)]
+        explanations = [
+            Panel("step anatomy", "Step anatomy", self.anatomy),
+            Panel("tour", "Tour", self.tour, asked_for=True),
+        ]
         self.arrangement = Arrangement(self, self.setup, self.views, explanations, self._timeline_head(), self.table)
         self.presenter = Presenter(self)
+        self.guide = Guide(self)
         self._list_panels()
         self._make_status()
         for key in ("duplicate", "settings", "alike", "copy-table"):
@@ -249,6 +258,10 @@ class MainWindow(QMainWindow):
                 "dark": lambda: self.choose_appearance("dark"),
                 "light": lambda: self.choose_appearance("light"),
                 "switch-theme": self.switch_theme,
+                "start": lambda: self.guide.start.open(),
+                "tour": lambda: self.guide.go_on(),
+                "next-stop": lambda: self.guide.next(),
+                "previous-stop": lambda: self.guide.previous(),
                 "report": self.copy_report,
                 "about": self.about,
             },

@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 import torch
 from PySide6.QtCore import QThread, Signal
+from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.race import Race
+from ngexplorer.runs.race import Race, Run
 
 _SHARE = 0.1
 """Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
@@ -44,6 +45,8 @@ class Racer(QThread):
     """The Experiment that will not come, and the error: a SettingError where one of its settings cannot be."""
     run_ended = Signal(object)
     """A Run that diverged, failed or finished."""
+    run_forked = Signal(object)
+    """A new Run of the race, its first step taken."""
     state_changed = Signal(str)
     broke = Signal(str, str)
     """A message and a traceback: an error of the program itself."""
@@ -84,6 +87,10 @@ class Racer(QThread):
     def edit(self, run: int, path: str, value: Any) -> None:
         """Change one setting of a run from its next step on."""
         self._commands.put(lambda: self._edit(run, path, value))
+
+    def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        """Put a fork of a run into the race; see `Run.fork`."""
+        self._commands.put(lambda: self._fork(run, step, delta, damping, matrix))
 
     def set_steps(self, steps: int) -> None:
         """Change how many steps each run may take."""
@@ -179,6 +186,18 @@ class Racer(QThread):
     def _edit(self, number: int, path: str, value: Any) -> None:
         if self.race is not None:
             self.race.runs[number].edit(path, value)
+
+    def _fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        if self.race is None or run not in self.race.runs:  # another race has been loaded since it was asked
+            return
+        try:
+            fork = self.race.fork(run, step, delta, damping, matrix)
+        except ValueError as error:  # the parameters there have been thinned out since
+            self.broke.emit(str(error), traceback.format_exc())
+            return
+        self.run_forked.emit(fork)
+        if self.state != "running":
+            self._set_state("paused" if self.race.live else "finished")
 
     def _set_steps(self, steps: int) -> None:
         if self.race is not None:

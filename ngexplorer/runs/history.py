@@ -83,6 +83,19 @@ class History:
         self.snapshots.append(self._length, theta)
         self._length += 1
 
+    def until(self, step: int, label: str) -> History:
+        """A new history that has the rows of this one up to a step behind it, and goes its own way from there. What
+        happened until then is told by this one alone."""
+        made = History(label, self.optimizer, self.seed)
+        length = min(step + 1, self._length)
+        made._rows = self._rows.until(length)
+        made._words, made._codes = list(self._words), dict(self._codes)
+        made.snapshots = self.snapshots.copy_until(step)
+        made.spectra = [spectrum for spectrum in list(self.spectra) if spectrum.step <= step]
+        made.rejections = {at: trials for at, trials in list(self.rejections.items()) if at <= step}
+        made._length = length
+        return made
+
     def _code(self, text: str) -> float:
         """The number of a text: most steps repeat what others said."""
         code = self._codes.get(text)
@@ -160,12 +173,23 @@ class _Rows:
         self._movable = True
 
     def append(self, place: int, values: list[float]) -> None:
+        chunk = self._new_chunk() if place % _CHUNK == 0 else self._store[1][-1]
+        chunk[:, place % _CHUNK] = values
+
+    def until(self, length: int) -> _Rows:
+        """A copy of the first so many rows."""
+        made = _Rows()
+        for start in range(0, length, _CHUNK):
+            end = min(start + _CHUNK, length)
+            made._new_chunk()[:, : end - start] = [self.column(i, start, end) for i in range(len(_PLACES))]
+        return made
+
+    def _new_chunk(self) -> NDArray[np.float64]:
         chunks = self._store[1]
-        if place % _CHUNK == 0:
-            if len(chunks) >= _BLOCK and self._movable:
-                chunks = self._moved()
-            chunks.append(np.full((len(_PLACES), _CHUNK), np.nan))
-        chunks[-1][:, place % _CHUNK] = values
+        if len(chunks) >= _BLOCK and self._movable:
+            chunks = self._moved()
+        chunks.append(np.full((len(_PLACES), _CHUNK), np.nan))
+        return chunks[-1]
 
     def _moved(self) -> list[NDArray[np.float64]]:
         """Move the chunks, all full, to the file; where that cannot be written, memory has to do."""
@@ -263,6 +287,13 @@ class Snapshots:
     def since(self, index: int) -> list[tuple[int, NDArray[Any]]]:
         """Snapshots from that place on."""
         return self._kept[index:]
+
+    def copy_until(self, step: int) -> Snapshots:
+        """The same ones up to a step, to be gone on with."""
+        made, kept = Snapshots(self.budget), self._kept
+        made.stride = self.stride
+        made._kept = kept[: bisect_right(kept, step, key=_step_of)]
+        return made
 
     def until(self, step: int, most: int) -> list[tuple[int, NDArray[Any]]]:
         """Snapshots up to a step, the latest among them, and of the others at most so many, evenly spaced."""

@@ -17,9 +17,9 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import chosen_plane, trajectory
 from ngexplorer.gui.plots.axes import between_decades, compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, pen
+from ngexplorer.gui.plots.paths import holding
 from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
-from ngexplorer.gui.plots.trajectory import holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT

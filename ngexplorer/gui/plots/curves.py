@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +111,11 @@ class Panel(QObject):
     def column(self) -> str:
         return self._names[self.choice.currentIndex()]
 
+    def show_column(self, column: str) -> None:
+        """Draw that column, on the axis that it is usually looked at on."""
+        self.choice.setCurrentIndex(self._names.index(column))
+        self.log.setChecked(column not in (*_LINEAR, *_SIGNED))
+
     def place_note(self) -> None:
         """Where curves seldom are: at the lower end of the axis."""
         self.note.adjustSize()
@@ -210,10 +216,25 @@ class CurvesView(View):
             widget.deleteLater()
         self._release()
 
+    def show_columns(self, columns: Sequence[str], axis: str, linear: Sequence[str] = ()) -> None:
+        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"; on linear axes those in
+        `linear`, the others on their usual ones."""
+        for panel in self.panels[len(columns) :]:
+            self.remove_panel(panel)
+        for number, column in enumerate(columns):
+            if number == len(self.panels):
+                self.add_panel(column)
+            self.panels[number].show_column(column)
+            if column in linear:
+                self.panels[number].log.setChecked(False)
+        self.axis.setCurrentIndex([name for name, _ in AXES].index(axis))
+        self._arrange()
+        self._release()
+
     def _chosen(self) -> None:
         for panel in self.panels:
             if self.sender() is panel.choice:
-                panel.log.setChecked(panel.column not in (*_LINEAR, *_SIGNED))
+                panel.show_column(panel.column)
         self._arrange()
         self._release()
 

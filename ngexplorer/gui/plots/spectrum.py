@@ -371,8 +371,9 @@ class SpectrumView(View):
     @property
     def entries(self) -> list[Entry]:
         if self.chosen is None:
-            return [entry for entry, shown in zip(super().entries, self.session.visible, strict=True)
-                    if shown.run.optimizer.second_order]  # fmt: skip
+            families = self.session.visible_families
+            return [entry for entry, family in zip(super().entries, families, strict=True)
+                    if family.members[0].run.optimizer.second_order]  # fmt: skip
         if self.lower.isVisibleTo(self) and self._entries:
             marker = QColor(self.session.theme.marker)
             return [*self._entries, Entry("below: ● energy of ∇h, — filter λᵢ/(λᵢ+λ)", marker, Qt.PenStyle.SolidLine)]

@@ -127,8 +127,7 @@ class View(QFrame):
     @property
     def entries(self) -> list[Entry]:
         """What the legend of a picture names."""
-        theme, visible = self.session.theme, self.session.visible
-        families = [family for family in self.session.families if any(shown in visible for shown in family.members)]
+        theme, families = self.session.theme, self.session.visible_families
         return [Entry(f.label, themes.line_colour(f.colour, theme), f.members[0].style) for f in families]
 
     @contextmanager
