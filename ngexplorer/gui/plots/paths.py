@@ -11,7 +11,6 @@ from ngexplorer.gui.plots import chosen_plane
 from ngexplorer.gui.plots.axes import holds
 from ngexplorer.runs.history import History
 
-
 _NOWHERE = (np.empty(0, np.int64), np.empty((0, 4)))
 
 
