@@ -39,8 +39,8 @@ def standing(losses: Extremes, step: int, target: float | None = None) -> Standi
     if reached is not None and reached > last:
         reached = None
     return Standing(
-        history.row(last)["loss"],
-        None if lowest is None else history.row(lowest)["loss"],
+        history.value("loss", last),
+        None if lowest is None else history.value("loss", lowest),
         lowest,
         reached,
         *((None, None) if reached is None else [history.row(reached)[name] for name in _COSTS]),

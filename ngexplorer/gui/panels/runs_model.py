@@ -42,17 +42,19 @@ def _numbers(session: Session, shown: Shown, target: float | None) -> list[float
     losses = session.extremes(shown, "loss")
     losses.grow()
     stands = standing(losses, step, target)
-    row = history.row(step) if len(history) else {"metric": np.nan, "seconds": np.nan}
+    there = [history.value(name, step) if len(history) else None for name in ("metric", "seconds")]
     recent = history.column("step_seconds", max(1, step - 19), step + 1)
     mean = float(recent.mean()) if len(recent) else 0.0
     reached = (stands.target_step, stands.target_seconds, stands.target_gradients)
-    found = (step, stands.final, stands.best, row["metric"], row["seconds"], 1 / mean if mean > 0 else None, *reached)
+    found = (step, stands.final, stands.best, *there, 1 / mean if mean > 0 else None, *reached)
     return [np.nan if number is None else float(number) for number in found]
 
 
 def _together(numbers: list[list[float]]) -> list[float]:
     """The medians of several runs. One that has not come to the target will, if ever, come later than all that have;
     of other columns what is missing is left out."""
+    if len(numbers) == 1:
+        return numbers[0]
     table = np.array(numbers)
     late = np.where(np.isnan(table), np.inf, table)[:, TO_TARGET - 2 :]
     medians = [

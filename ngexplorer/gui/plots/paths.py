@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF
 
 from ngexplorer.analysis.planes import Array, Plane, Window
@@ -10,28 +11,51 @@ from ngexplorer.gui.plots import chosen_plane
 from ngexplorer.gui.plots.axes import holds
 from ngexplorer.runs.history import History
 
+_NOWHERE = (np.empty(0, np.int64), np.empty((0, 4)))
+
 
 class Projections:
     """Where the points of the runs' paths are on a plane, of which only what was not asked before is computed."""
 
     def __init__(self) -> None:
         self._plane: Plane | None = None
-        self._places: dict[History, dict[int, Array]] = {}
+        self._places: dict[History, tuple[NDArray[np.int64], Array]] = {}
+        """Their steps, ascending, and the points."""
+        self._boxes: dict[History, tuple[int, QRectF]] = {}
+        """The step that each had come to, and where all of its path goes."""
 
     def on(self, plane: Plane, history: History, step: int) -> Array:
         """A run's path up to a step: x, y, distance from the plane and from its centre, (T, 4)."""
         if self._plane is not plane:
-            self._plane, self._places = plane, {}
-        known = self._places.setdefault(history, {})
+            self._plane, self._places, self._boxes = plane, {}, {}
+        steps, rows = self._places.get(history, _NOWHERE)
         path = history.snapshots.until(step, chosen_plane.POINTS)
-        new = [(at, theta) for at, theta in path if at not in known]
-        if new:
-            thetas = chosen_plane.stacked(new)
+        wanted = np.fromiter((at for at, _ in path), np.int64, len(path))
+        new = ~np.isin(wanted, steps, assume_unique=True)
+        if new.any():
+            thetas = chosen_plane.stacked([path[i] for i in np.flatnonzero(new)])
             xy, distance = plane.project(thetas)
             length = np.linalg.norm(thetas - plane.origin, axis=1)
-            rows = np.column_stack((xy, distance, length))
-            known.update(zip((at for at, _ in new), rows, strict=True))
-        return np.stack([known[at] for at, _ in path])
+            steps = np.concatenate((steps, wanted[new]))
+            order = np.argsort(steps)
+            rows = np.concatenate((rows, np.column_stack((xy, distance, length))))[order]
+            steps = steps[order]
+            self._places[history] = steps, rows
+        return rows[np.searchsorted(steps, wanted)]
+
+    def whole(self, plane: Plane, history: History) -> QRectF:
+        """Where on the plane all of a run's path goes."""
+        step = len(history) - 1
+        known = self._boxes.get(history) if self._plane is plane else None
+        if known is None or known[0] != step:
+            places = self.on(plane, history, step)[:, :2]
+            places = places[np.isfinite(places).all(1)]
+            box = QRectF()
+            if len(places):
+                (left, low), (right, high) = places.min(0).tolist(), places.max(0).tolist()
+                box = QRectF(left, low, max(right - left, 1e-300), max(high - low, 1e-300))
+            known = self._boxes[history] = (step, box)
+        return known[1]
 
 
 def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: float) -> Window:

@@ -472,8 +472,7 @@ class TrajectoryView(View):
         """Where a run's path goes, past the current time too: the window does not follow the timeline."""
         if self.session.time is None:
             return bounds([line])
-        places = self._paths.on(plane, shown.history, shown.run.step)
-        return bounds([Line(places[:, 0], places[:, 1], line.pen)])
+        return self._paths.whole(plane, shown.history)
 
     def _subtitle(self, seen: Seen, off_plane: float) -> None:
         parts = [f"step {self.session.time}" if self.session.time is not None else ""]
