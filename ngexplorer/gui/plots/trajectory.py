@@ -507,7 +507,7 @@ def _shares(seen: Seen, off_plane: float) -> str:
     if seen.kind == "principal":
         words = f"{seen.words}: {first} + {second} of their variance"
     else:
-        words = f"{seen.words} · {first} + {second} of the paths' variance"
+        words = f"{seen.words} · {first} + {second} of all variance"
     return f"{words} · off-plane residual ≤ {100 * off_plane:.0f} %"
 
 
