@@ -117,8 +117,8 @@ def test_each_plane_of_a_network_is_the_one_that_analysis_makes_and_shows_the_lo
         "principal": (principal_plane([thetas_of(shown)[::-1] for shown in runs]), "principal plane of the paths"),
         "random": (filter_normalised_plane(objective, here.numpy()), "filter-normalised directions around Natural"),
         "step": (step_plane(objective.at(before), here - before), "Natural gradient: step 8 across, the gradient"),
-        "hessian": (eigenvector_plane(Hessian(objective, here)).plane, "eigenvectors of H of Natural gradient"),
-        "in-use": (eigenvector_plane(Fisher(objective, here)).plane, "eigenvectors of Fisher of Natural gradient"),
+        "hessian": (eigenvector_plane(Hessian(objective, here)).plane, "eigenvectors of H, Natural gradient step 8"),
+        "in-use": (eigenvector_plane(Fisher(objective, here)).plane, "eigenvectors of Fisher, Natural gradient step 8"),
         "ends": (plane_through(three), "through the ends of Heavy ball, Newton and Natural gradient"),
         "checkpoints": (plane_through(path[[0, best if best < 8 else 4, 8]]), "through Natural gradient's start"),
     }

@@ -208,7 +208,7 @@ def _in_use(material: Material, cancel: Cancel) -> _Placed:
 def _eigenvectors(material: Material, matrix: Curvature, title: str) -> _Placed:
     found = local_planes.eigenvector_plane(matrix)
     across, up = map(compact, found.eigenvalues)
-    words = f"eigenvectors of {title} of {material.label} at step {material.here[0]}: λ = {across} across, {up} up"
+    words = f"eigenvectors of {title}, {material.label} step {material.here[0]}: λ = {across} across, {up} up"
     return _Placed(found.plane, _around_point(found.plane, material.aspect, _AROUND), words)
 
 

@@ -112,6 +112,8 @@ class TrajectoryView(View):
         self._generation = 0
         self._remaining = Remaining()
         self._random = 0
+        self._allowed: Any = None
+        """What `_allow` last put in use: it is asked at every picture."""
         self._of: Experiment | None = None
         session.analyst.answered.connect(self._answered)
         session.race_changed.connect(self._new_race)
@@ -179,9 +181,12 @@ class TrajectoryView(View):
 
     def _allow(self) -> None:
         """Put in use what can be had now; what cannot says why."""
-        reasons = [self._refusal(kind.name) for kind in KINDS]
+        reasons, kind = [self._refusal(kind.name) for kind in KINDS], self.kind
+        allowed = (reasons, kind, self.landscape is not None)
+        if allowed == self._allowed:
+            return
+        self._allowed = allowed
         self.plane.refuse(reasons)
-        kind = self.kind
         self.plane.show_value(kind)
         for action, reason in zip(self.planes.values(), reasons, strict=True):
             _use(action, reason or "")
@@ -506,7 +511,7 @@ def _shares(seen: Seen, off_plane: float) -> str:
     if seen.kind == "principal":
         words = f"{seen.words}: {first} + {second} of their variance"
     else:
-        words = f"{seen.words} · {first} + {second} of the paths' variance"
+        words = f"{seen.words} · {first} + {second} of all variance"
     return f"{words} · off-plane residual ≤ {100 * off_plane:.0f} %"
 
 
