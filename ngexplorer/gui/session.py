@@ -20,7 +20,7 @@ from ngexplorer.objectives.landscapes.base import Place
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
-from ngexplorer.runs.history import History
+from ngexplorer.runs.history import COLUMNS, History
 from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError
 
@@ -117,7 +117,7 @@ class Session(QObject):
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
         self.racer = Racer()
-        self.analyst = Analyst()
+        self.analyst = Analyst(busy=lambda: self.racer.state == "running")
         self.racer.race_loaded.connect(self._race_loaded)
         self.racer.load_failed.connect(self._load_failed)
         self.racer.run_ended.connect(self._run_ended)
@@ -361,6 +361,11 @@ class Session(QObject):
         return [Group(tuple(members)) for members in found.values()]
 
     @property
+    def visible_families(self) -> list[Group]:
+        """Those of which any run is visible."""
+        return [family for family in self.families if not all(self.is_hidden(shown.number) for shown in family.members)]
+
+    @property
     def visible(self) -> list[Shown]:
         return [shown for number, shown in enumerate(self.runs) if number not in self._hidden]
 
@@ -411,11 +416,15 @@ class Session(QObject):
         self.theme_changed.emit()
 
     def export_csv(
-        self, path: str | Path, runs: list[Shown], columns: Sequence[str], steps: tuple[int, int] | None = None
+        self,
+        path: str | Path,
+        runs: list[Shown] | None = None,
+        columns: Sequence[str] = COLUMNS,
+        steps: tuple[int, int] | None = None,
     ) -> bool:
-        """Write these columns of some runs to a CSV, at all steps or from the first to the last one; tells of a
-        failure, and returns whether it went well."""
-        histories = [shown.history for shown in runs]
+        """Write runs (None: all) to a CSV, at all steps or from the first to the last one; tells of a failure, and
+        returns whether it went well."""
+        histories = [shown.history for shown in (self.runs if runs is None else runs)]
         try:
             write_csv(histories, path, columns, steps)
         except OSError as error:

@@ -67,7 +67,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             title = catalog.title(run.optimizer.name)
             same = (r.optimizer for r in self.runs[:i] if catalog.title(r.optimizer.name) == title)
             first = next(same, run.optimizer)
-            name = run.label or ", ".join((title, *map(said, differences(first, run.optimizer)[:_TOLD])))
+            paths = [path for path, *_ in differences(first, run.optimizer)[:_TOLD]]
+            name = run.label or ", ".join((title, *(said(path, run.optimizer) for path in paths)))
             labels.append(distinct(name, labels))
         return labels
 
@@ -190,6 +191,7 @@ def to_toml(experiment: Experiment) -> str:
 def _from_raw(raw: dict[str, Any]) -> Experiment:
     """A run's own keys beside its optimizer's name, label, colour and switch are that optimizer's settings."""
     raw = dict(raw)
+    raw.pop("layout", None)  # of the window that shows it, no part of the experiment
     runs = raw.pop("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise SettingError("runs", "a list of tables is needed: [[runs]], each with an optimizer")

@@ -57,6 +57,8 @@ class History:
         self.optimizer = optimizer
         self.seed = seed
         self.spectra: list[Spectrum] = []
+        self._by_matrix: tuple[int, dict[str, list[Spectrum]]] = (0, {})
+        """So many of the spectra by their matrix."""
         self.events: list[Event] = []
         self.rejections: dict[int, tuple[Rejection, ...]] = {}
         """The trials that a step rejected, by its number; written before its row."""
@@ -116,6 +118,10 @@ class History:
         """A column of numbers at some rows only, all of them published. Raises KeyError as `column` does."""
         return self._rows.values(self._place(name), rows)
 
+    def value(self, name: str, row: int) -> float:
+        """A number of one published row. Raises KeyError as `column` does."""
+        return self._rows.value(self._place(name), row)
+
     def _place(self, name: str) -> int:
         if name not in _PLACES:
             raise KeyError(f"no column '{name}' (there are: {', '.join(COLUMNS)})")
@@ -136,9 +142,15 @@ class History:
         return self.snapshots.nearest(step)
 
     def spectra_at(self, step: int) -> list[Spectrum]:
-        """The latest spectrum of each matrix at or before a step."""
-        latest = {s.matrix: s for s in list(self.spectra) if s.step <= step}
-        return list(latest.values())
+        """The latest spectrum of each matrix at or before a step, in the order in which they were first taken."""
+        count, found = self._by_matrix
+        if count != len(self.spectra):
+            spectra, found = list(self.spectra), {}
+            for one in spectra:
+                found.setdefault(one.matrix, []).append(one)
+            self._by_matrix = (len(spectra), found)  # as a whole, for there may be other readers
+        places = ((taken, bisect_right(taken, step, key=_taken_at)) for taken in found.values())
+        return [taken[place - 1] for taken, place in places if place]
 
     def to_csv(self, path: str) -> None:
         """Write all rows to a CSV file, whole or not at all; see `ngexplorer.runs.export`."""
@@ -222,6 +234,14 @@ class _Rows:
             found[~old] = joined[recent - first * _CHUNK]
         return found
 
+    def value(self, place: int, at: int) -> float:
+        blocks, chunks = self._store
+        size = blocks.shape[2]
+        if at < len(blocks) * size:
+            return float(blocks[at // size, place, at % size])
+        at -= len(blocks) * size
+        return float(chunks[at // _CHUNK][place, at % _CHUNK])
+
     def row(self, at: int) -> NDArray[np.float64]:
         blocks, chunks = self._store
         size = blocks.shape[2]
@@ -281,6 +301,10 @@ class Snapshots:
         count = bisect_right(kept, step, key=_step_of)
         stride = max(1, -(-count // most))
         return kept[:count:stride] + (kept[count - 1 : count] if (count - 1) % stride else [])
+
+
+def _taken_at(spectrum: Spectrum) -> int:
+    return spectrum.step
 
 
 def _step_of(entry: tuple[int, NDArray[Any]]) -> int:
