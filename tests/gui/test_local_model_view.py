@@ -423,7 +423,7 @@ def test_take_this_step_instead_puts_a_run_into_the_race_that_every_view_shows(a
     session.set_time(4)
     settled(person)
     assert view.found.stand.step == 4 and view.damping == fork.history.row(5)["damping"]
-    assert session.export_csv(tmp_path / "runs.csv")
+    assert session.export_csv(tmp_path / "runs.csv", session.runs, ("step", "loss"))
     with open(tmp_path / "runs.csv", newline="", encoding="utf-8") as file:
         assert [row["step"] for row in csv.DictReader(file) if row["run"] == fork.label] == list("0123456")
 
