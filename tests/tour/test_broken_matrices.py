@@ -243,7 +243,7 @@ def test_ekfac_with_kfacs_eigenvalues_fails_its_own_checks(monkeypatch):
     monkeypatch.setattr(
         EKFAC,
         "_moments",
-        lambda self: [(f, u_g, u_a, torch.outer(d_g, d_a)) for f, (d_g, u_g), (d_a, u_a) in self._bases()],
+        lambda self: [(f.layer, u_g, u_a, torch.outer(d_g, d_a)) for f, (d_g, u_g), (d_a, u_a) in self.bases],
     )
     assert_fail({"kronecker": ["trace"]})
 
