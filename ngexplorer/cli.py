@@ -179,17 +179,20 @@ def _run(options: argparse.Namespace) -> int:
             progress.update(task, completed=sum(run.step if run.live else run.steps for run in race.runs))
     histories = [run.history for run in race.runs]
     write_csv(histories, path)
-    table = Table("Run", "State")
+    several = experiment.seeds > 1
+    table = Table("Run", *(["Seed"] if several else []), "State")
     for name in ("Step", "Loss", "Best", "Metric", "Seconds"):
         table.add_column(name, justify="right")
     for run in race.runs:
         loss, metric = run.history["loss"], run.history["metric"]
         numbers = (f"{loss[-1]:.6g}", f"{loss.min():.6g}", f"{metric[-1]:.4f}") if len(loss) else ("–",) * 3
-        table.add_row(run.label, run.state, str(run.step), *numbers, f"{run.seconds:.2f}")
+        seed = [str(run.history.seed)] if several else []
+        table.add_row(run.label, *seed, run.state, str(run.step), *numbers, f"{run.seconds:.2f}")
     Console().print(table)
     for run in race.runs:
         for event in run.history.events:
-            print(f"{run.label}: {event.message}", file=sys.stderr)
+            label = f"{run.label}, seed {run.history.seed}" if several else run.label
+            print(f"{label}: {event.message}", file=sys.stderr)
     print(path.resolve())
     return 1 if any(run.state == "failed" for run in race.runs) else 0
 

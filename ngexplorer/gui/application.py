@@ -1,7 +1,11 @@
-"""Starting the application, with a window on the screen or rendered to a picture."""
+"""Starting the application, with a window on the screen or rendered to a picture.
+
+What computes is imported by the functions that need it: behind the first picture, not before it.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -9,18 +13,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.opening import Opening
 from ngexplorer.gui.preferences import Preferences, usual_path
-from ngexplorer.gui.session import Notice, Session
-from ngexplorer.runs import experiment as experiments
-from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.files import require_writable
-from ngexplorer.tour import Stop
+
+if TYPE_CHECKING:
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.experiment import Experiment
+    from ngexplorer.tour import Stop
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
@@ -36,6 +42,12 @@ def prepare(instead: str = "") -> QApplication:
     application.setApplicationDisplayName("NG Explorer")
     themes.load_fonts()
     return application
+
+
+def keep_what_is_imported() -> None:
+    """Spare the collector of cycles the modules: going through all of torch holds up the window and the runs for
+    0.1 s, each time it comes around."""
+    gc.freeze()
 
 
 def _started(instead: str) -> QApplication:
@@ -62,17 +74,19 @@ def _started(instead: str) -> QApplication:
 def explore(path: Path, *, chosen: bool = True) -> int:
     """Open the window on an experiment; returns when it is closed. Where a person has not chosen it and is here for the
     first time, the start page lies over the plots. Raises SettingError for a file that cannot be."""
-    experiment = experiments.read(path)
-    experiment.check()
-    return _open(experiment, path, lambda window: None if chosen else _welcome(window))
+
+    def read() -> Experiment:
+        from ngexplorer.runs import experiment as experiments
+
+        return experiments.read(path)
+
+    return _open(read, path, lambda window: None if chosen else _welcome(window))
 
 
 def take_tour(number: int, stop: Stop) -> int:
     """Open the window at a stop of the tour, by its number; returns when it is closed. Raises SettingError."""
-    experiment = stop.experiment()
-    experiment.check()
     instead = f"`ngexplorer tour {number} --text` prints the page, `ngexplorer verify {number}` checks it"
-    return _open(experiment, None, lambda window: window.guide.show(number), instead)
+    return _open(stop.experiment, None, lambda window: window.guide.show(number), instead)
 
 
 def _welcome(window: MainWindow) -> None:
@@ -80,17 +94,32 @@ def _welcome(window: MainWindow) -> None:
         window.guide.start.open()
 
 
-def _open(experiment: Experiment, path: Path | None, prepared: Callable[[MainWindow], None], instead: str = "") -> int:
-    """Open the window, do something with it before its race is loaded, and return when it is closed."""
+def _open(
+    read: Callable[[], Experiment], path: Path | None, prepared: Callable[[MainWindow], None], instead: str = ""
+) -> int:
+    """Open the window on what `read` returns, do something with it before its race is loaded, and return when it is
+    closed."""
     application = prepare(instead)
     preferences = Preferences(usual_path())
-    session = Session(experiment, themes.chosen(preferences.appearance))
+    theme = themes.chosen(preferences.appearance)
+    themes.apply(theme, application)
+    opening = Opening(preferences, theme)
+    if not opening.wait():
+        return 0
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+
+    keep_what_is_imported()
+    experiment = read()
+    experiment.check()
+    session = Session(experiment, theme)
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
     prepared(window)
     preferences.remember_start()
+    opening.close()
     session.open()
     status = application.exec()
     _take_down(window)
@@ -101,6 +130,10 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     """Render the window to a PNG once the experiment has run, whatever the screen; with the page and the layout of the
     tour's stop of that number, if it is one's. Raises OSError, and whatever kept the experiment from loading:
     SettingError for a setting that cannot be."""
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.files import require_writable
+
     require_writable(path)
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
@@ -154,6 +187,8 @@ def report_exceptions(session: Session) -> None:
             return
         text = "".join(traceback.format_exception(kind, error, trace))
         print(text, file=sys.stderr)
+        from ngexplorer.gui.session import Notice
+
         session.noticed.emit(Notice(f"{kind.__name__}: {error}", text))
 
     sys.excepthook = show

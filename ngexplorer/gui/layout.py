@@ -85,6 +85,8 @@ class Panel(QDockWidget):
         content.setProperty("docked", True)
         self.setTitleBarWidget(bar)
         self.setWidget(content)
+        # Opened, it stands in front of those that it shares its place with.
+        self.toggleViewAction().triggered.connect(lambda opened: self.raise_() if opened else None)
 
     def take_focus(self) -> None:
         """Give the keyboard to the first thing in it that takes it."""
@@ -172,19 +174,31 @@ class Arrangement:
 
     def reset(self) -> None:
         """Every panel where it was at first."""
-        places = [(_LEFT, self.setup), *((_RIGHT, panel) for panel in self.explanations), (_BOTTOM, self.runs)]
-        for area, panel in places:
+        for area, panel in ((_LEFT, self.setup), (_BOTTOM, self.runs)):
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(not panel.asked_for and (area != _RIGHT or self._roomy))
+            panel.show()
+        self._place_explanations([])
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
         self.share()
 
+    def _place_explanations(self, opened: list[Panel]) -> None:
+        """On the right, where the window has room for them beside the plots; else they are closed but for those that
+        someone has `opened`, and the View menu opens them in the place of the set-up."""
+        for panel in self.explanations:
+            panel.setFloating(False)
+            self._window.removeDockWidget(panel)
+            if self._roomy:
+                self._window.addDockWidget(_RIGHT, panel)
+            else:
+                self._window.tabifyDockWidget(self.setup, panel)
+            panel.setVisible(panel in opened or (self._roomy and not panel.asked_for))
+
     @property
     def _roomy(self) -> bool:
-        """Whether the explanations fit in beside the plots; where they do not, the View menu opens them."""
+        """Whether the explanations fit in beside the plots."""
         return self._window.width() >= _ROOMY
 
     def _widen(self) -> None:
@@ -195,9 +209,7 @@ class Arrangement:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
         if not self._settled:
             self._settled = True
-            for panel in self.explanations:
-                if not panel.asked_for:
-                    panel.setVisible(self._roomy)
+            self._place_explanations([panel for panel in self.explanations if panel.asked_for and not panel.isHidden()])
             self._widen()
             self.plots.arrange("grid")
             self.share()

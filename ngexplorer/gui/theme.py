@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -220,6 +221,18 @@ def dot(colour: QColor, size: int = 10, filled: bool = True) -> QIcon:
 
 def apply(theme: Theme, application: QApplication) -> None:
     """Dress the whole application: palette, style sheet, and pyqtgraph's defaults."""
+    # Qt walks through all widgets meanwhile, and crashes where Python takes one away that it has done with.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _dress(theme, application)
+    finally:
+        if collecting:
+            gc.enable()
+    pg.setConfigOptions(background=theme.panel, foreground=theme.muted, antialias=True)
+
+
+def _dress(theme: Theme, application: QApplication) -> None:
     application.setStyle("Fusion")
     application.setFont(font())
     palette = QPalette()
@@ -244,7 +257,6 @@ def apply(theme: Theme, application: QApplication) -> None:
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.muted))
     application.setPalette(palette)
     application.setStyleSheet(_style_sheet(theme))
-    pg.setConfigOptions(background=theme.panel, foreground=theme.muted, antialias=True)
 
 
 def _style_sheet(t: Theme) -> str:
@@ -316,9 +328,15 @@ def _style_sheet(t: Theme) -> str:
     QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
     QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
     QTreeView::branch:selected {{ background: {t.raised}; }}
+    QTableView {{
+        background: transparent; border: none; outline: none; gridline-color: transparent;
+        selection-background-color: {t.raised}; selection-color: {t.text}; }}
+    QTableView::item {{ padding: 0 2px; border: none; }}
+    QTableCornerButton::section {{ background: transparent; border: none; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
         padding: 2px 11px; }}
+    QTableView QHeaderView::section {{ padding: 0 2px; border: none; }}
     QHeaderView {{ background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.hairline}; }}
     QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}

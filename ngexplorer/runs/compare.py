@@ -63,10 +63,15 @@ def differences(first: Optimizer, second: Optimizer) -> list[tuple[str, Any, Any
     return found
 
 
-def said(difference: tuple[str, Any, Any]) -> str:
-    """What the second of two optimizers has instead, in few words: "damping 0.1"."""
-    path, _, value = difference
+def said(path: str, optimizer: Optimizer) -> str:
+    """What an optimizer has at a path, in few words: "damping 0.1", of a whole part "damping constant 0.1"."""
     part, _, setting = path.rpartition(".")
-    name = part if setting in _OBVIOUS else path.replace(".", " ")
-    written = f"{value:.4g}" if isinstance(value, float) else str(value).replace("-", " ")
-    return f"{name} {written}".replace("_", " ")
+    value: Any = msgspec.to_builtins(optimizer)
+    for name in path.split("."):
+        value = value[name]
+    words = [part if setting in _OBVIOUS else path.replace(".", " ")]
+    if isinstance(value, dict):
+        words.append(value["name"].replace("-", " "))
+        value = next((value[name] for name in _OBVIOUS if name in value), "")
+    words.append(f"{value:.4g}" if isinstance(value, float) else str(value).replace("-", " "))
+    return " ".join(words).replace("_", " ").strip()

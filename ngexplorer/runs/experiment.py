@@ -17,7 +17,7 @@ from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.compare import differences, said
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.probes import Probes
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError, convert
 
 _TOLD = 2
@@ -67,9 +67,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             title = catalog.title(run.optimizer.name)
             same = (r.optimizer for r in self.runs[:i] if catalog.title(r.optimizer.name) == title)
             first = next(same, run.optimizer)
-            name = run.label or ", ".join((title, *map(said, differences(first, run.optimizer)[:_TOLD])))
-            numbered = (name, *(f"{name} {k}" for k in range(2, len(self.runs) + 1)))
-            labels.append(next(label for label in numbered if label not in labels))
+            paths = [path for path, *_ in differences(first, run.optimizer)[:_TOLD]]
+            name = run.label or ", ".join((title, *(said(path, run.optimizer) for path in paths)))
+            labels.append(distinct(name, labels))
         return labels
 
     def check(self) -> None:

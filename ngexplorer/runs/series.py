@@ -38,19 +38,16 @@ def quartiles(histories: Sequence[History], axis: str, column: str, most: int, w
     """The median and quartiles (linearly interpolated, Hyndman and Fan 1996, type 7) of a column over the runs, at
     `most` places along an axis that never falls, as far as all of them came. A run's value between two of its rows is
     the earlier one."""
-    xs = [history.column(axis) for history in histories]
-    end = min((x[-1] for x in xs if len(x)), default=0.0)
+    end = min((history.row(len(history) - 1)[axis] for history in histories if len(history)), default=0.0)
     if axis == "step":
         stride = max(1, -(-int(end) // most))
         places = np.arange(0.0, end + 1, stride)
+        rows = [places.astype(np.int64)] * len(histories)  # row k is step k: nothing has to be looked for
     else:
         places = np.linspace(0.0, end, most)
-    values = np.stack(
-        [
-            smoothed(history, column, (np.searchsorted(x, places, side="right") - 1).clip(min=0), window)
-            for history, x in zip(histories, xs, strict=True)
-        ]
-    )
+        found_at = (np.searchsorted(history.column(axis), places, side="right") - 1 for history in histories)
+        rows = [found.clip(min=0) for found in found_at]
+    values = np.stack([smoothed(history, column, at, window) for history, at in zip(histories, rows, strict=True)])
     whole = ~np.isnan(values).any(0)
     found = np.full((3, len(places)), np.nan)
     found[:, whole] = np.quantile(values[:, whole], (0.25, 0.5, 0.75), axis=0)

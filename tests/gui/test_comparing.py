@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 from ngexplorer.gui.panels.comparison import Comparison
 from ngexplorer.gui.panels.export import Export
 from ngexplorer.gui.plots.axes import compact
+from ngexplorer.gui.plots.run_choice import RunChoice
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 Key = Qt.Key
@@ -23,6 +24,8 @@ def click_row(person, *places, modifier=Qt.KeyboardModifier.NoModifier):
     index = table.runs.index(places[0], 0)
     for place in places[1:]:
         index = table.runs.index(place, 0, index)
+    QCoreApplication.processEvents()
+    table.scrollTo(index)
     QTest.mouseClick(table.viewport(), LEFT, modifier, table.visualRect(index).center())
 
 
@@ -139,6 +142,9 @@ def test_a_group_of_seeds_is_a_row_that_unfolds(sit_at, two_moons):
     assert table.isExpanded(model.index(1, 0)) and table.maximumHeight() == before + 3 * 22
     click_row(person, 1, 2)
     assert person.session.highlighted == {5}
+    looked_at = [choice.number for choice in person.window.findChildren(RunChoice)]
+    assert set(looked_at) == {5}
+    assert [entry.label for entry in person.window.spectrum.entries] == ["Newton"], "a picture names it once"
     parent = model.index(1, 0)
     assert [model.data(model.index(i, 0, parent)) for i in range(3)] == ["seed 0", "seed 1", "seed 2"]
     assert [model.data(model.index(i, 3, parent)) for i in range(3)] == [compact(float(loss)) for loss in losses]

@@ -10,7 +10,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.lines import clipped
+from ngexplorer.gui.panels.export import Export
+from ngexplorer.gui.plots.strokes import clipped
 from ngexplorer.gui.session import Notice
 from ngexplorer.optimizers import make
 from ngexplorer.runs import experiment as experiments
@@ -639,11 +640,19 @@ def test_the_theme_is_switched_for_window_and_plots(finished, two_moons):
     assert person.session.theme is themes.DARK
 
 
+def exports(person):
+    """Export all there is: Ctrl+E, and Enter in the window that asks what."""
+    person.presses(Qt.Key.Key_E, CONTROL)
+    (dialog,) = person.window.findChildren(Export)
+    QTest.keyClick(dialog, Qt.Key.Key_Return)
+    person.until(lambda: not person.window.findChildren(Export))
+
+
 def test_the_export_reads_back(finished, two_moons, tmp_path, monkeypatch):
     person = finished(two_moons("heavy-ball", "newton", steps=6))
     path = tmp_path / "runs.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
-    person.presses(Qt.Key.Key_E, CONTROL)
+    exports(person)
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["optimizer"], row["step"]) for row in rows] == [
@@ -660,7 +669,8 @@ def test_a_dialog_that_is_cancelled_does_nothing(finished, two_moons, monkeypatc
     person = finished(two_moons(steps=2))
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, lambda *_, **__: ("", ""))
-    for ask in (person.window.export_csv, person.window.document.save, person.window.open_file):
+    exports(person)
+    for ask in (person.window.document.save, person.window.open_file):
         ask()
     assert not person.notices and person.session.generation == 1
 
@@ -674,8 +684,8 @@ def test_a_file_dialog_opens_where_the_last_file_was(finished, two_moons, tmp_pa
         return str(tmp_path / "one.csv"), ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
-    person.window.export_csv()
-    person.window.export_csv()
+    exports(person)
+    exports(person)
     assert asked == ["runs.csv", str(tmp_path / "runs.csv")]
 
 

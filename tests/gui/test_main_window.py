@@ -229,13 +229,33 @@ def test_no_window_cuts_off_a_control(sit_at, two_moons, size):
         for i in range(view.head.count())
         if view.head.itemAt(i).widget() not in (None, view.subtitle) and view.head.itemAt(i).widget().isVisible()
     ]
-    others = [window.timeline.slider, window.timeline.live, *window.curves.legend.chips, window.spectrum.subtitle]
+    timeline = window.timeline
+    buttons = [timeline.previous, timeline.play, timeline.next, timeline.speed, timeline.live, window.target.entry]
+    others = [timeline.slider, *buttons, *window.curves.legend.chips, window.spectrum.subtitle]
     for control in (*header, *heads, *others):
         _assert_whole(control, window)
     for first in heads:
         for second in heads:
             overlap = first is not second and first.parent() is second.parent()
             assert not (overlap and first.geometry().intersects(second.geometry()))
+
+
+def test_at_1024_by_640_every_column_of_the_table_can_be_read_with_a_target_and_seeds(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "natural-gradient", seeds=3, steps=5), size=(1024, 640))
+    person.session.toggle()
+    person.sees("finished")
+    person.types(person.window.target.entry, "0.6")
+    laid_out(person)
+    table = person.window.table
+    table.pull()
+    header = table.header()
+    for column in [i for i in range(header.count()) if not table.isColumnHidden(i)]:
+        head = table.runs.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+        room = header.sectionSize(column)
+        assert header.fontMetrics().horizontalAdvance(head) + 22 <= room, f"{head} is cut off"
+        for texts in table.runs.texts:
+            needed = table.fontMetrics().horizontalAdvance(texts[column]) + 22 + (column == 0) * 32
+            assert needed <= room, f"{texts[column]} is cut off"
 
 
 @SIZES

@@ -356,6 +356,7 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     assert not window.statusBar().isVisible()
     assert window.trajectory.subtitle.fontMetrics().height() > 1.3 * usual
     assert window.trajectory.frame.height() > 600
+    assert window.trajectory.lines.scale_of_pens == 2
     person.presses(Key.Key_PageDown)
     QCoreApplication.processEvents()
     assert window.curves.isVisible() and not window.trajectory.isVisible()
@@ -365,6 +366,7 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
     for _ in range(3):
         QCoreApplication.processEvents()
     assert window.trajectory.subtitle.fontMetrics().height() == usual
+    assert window.trajectory.lines.scale_of_pens == window.curves.lines.scale_of_pens == 1
     assert [panel for panel in window.arrangement.panels if panel.isVisible()] == open_ones
     for panel, rect in zip(open_ones, before, strict=True):
         if panel.visibleRegion().isEmpty():  # behind a tab

@@ -2,13 +2,12 @@
 
 import csv
 
-import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QMouseEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPlainTextEdit
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit
 
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
@@ -43,6 +42,13 @@ def file_named(monkeypatch):
     return answer
 
 
+def is_back(person):
+    """The window has the keys again once a dialog is gone: off-screen no window manager sees to it."""
+    person.until(lambda: not any(dialog.isVisible() for dialog in person.window.findChildren(QDialog)))
+    person.window.activateWindow()
+    person.until(person.window.isActiveWindow)
+
+
 def finds(person, letters):
     """Open the command palette, type, and press Enter."""
     person.presses(Key.Key_P, CONTROL | SHIFT)
@@ -50,7 +56,7 @@ def finds(person, letters):
     person.until(lambda: palette.line.hasFocus())
     QTest.keyClicks(palette.line, letters)
     QTest.keyClick(palette.line, Key.Key_Return)
-    person.until(lambda: not person.window.findChildren(Palette))
+    is_back(person)
 
 
 def rows_of(path):
@@ -158,9 +164,10 @@ def test_two_damping_rules_are_compared_over_five_seeds(sit_at, two_moons, tmp_p
     person.until(lambda: person.card(1).form is not None)
     damping = next(c for c in person.card(1).findChildren(Choice) if c.accessibleName() == "Damping")
     person.chooses(damping, "Constant")
+    QCoreApplication.processEvents()
     person.types(person.field("Value", card=1).editor, "0.05")
     person.rests()
-    labels = ["Natural gradient", "Natural gradient, damping constant"]
+    labels = ["Natural gradient", "Natural gradient, damping constant 0.05"]
     assert [family.label for family in session.families] == labels
     person.presses(Key.Key_Space)
     person.sees("finished")
@@ -181,6 +188,7 @@ def test_two_damping_rules_are_compared_over_five_seeds(sit_at, two_moons, tmp_p
     (dialog,) = window.findChildren(Comparison)
     assert dialog.rows == [["Damping", "levenberg marquardt", "constant"]]
     dialog.reject()
+    is_back(person)
 
     file_named(tmp_path / "seeds.csv")
     person.presses(Key.Key_E, CONTROL)
@@ -206,6 +214,7 @@ def test_what_breaks_is_said_in_words_one_can_act_on(sit_at, valley, tmp_path, f
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(bad))])
     how = Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QCoreApplication.sendEvent(window, QDragEnterEvent(QPoint(50, 50), *how))
     QCoreApplication.sendEvent(window, QDropEvent(QPointF(50, 50), *how))
     said = person.strips[-1].notice.message
     assert said.startswith(str(bad)) and "\n" not in said and len(person.strips) == 2
@@ -221,13 +230,10 @@ def test_what_breaks_is_said_in_words_one_can_act_on(sit_at, valley, tmp_path, f
     assert not window.curves.save(folder / "plot.png")
     assert "plot.png" in person.strips[-1].notice.message
 
-    person.clicks(person.strips[-1].details) if person.strips[-1].details.isVisible() else None
     person.presses(Key.Key_R, CONTROL)
     person.until(lambda: session.generation == 2)
     person.sees("ready")
     assert not any("diverged" in strip.notice.message for strip in person.strips), "that race is gone"
-    for dialog in window.findChildren(QPlainTextEdit):
-        dialog.window().close()
 
 
 @pytest.fixture
@@ -257,6 +263,7 @@ def at_home(qapp, tmp_path, two_moons):
 
 def test_what_was_arranged_and_closed_is_there_when_reopened(at_home):
     first = at_home()
+    first_panels = [panel.objectName() for panel in first.arrangement.panels]
     first.resize(1024, 700)
     QTest.keyClick(first, Key.Key_2, CONTROL | ALT)  # side by side
     QTest.mouseClick(first.arrangement.plots.panels[1].close_button, Qt.MouseButton.LeftButton)
@@ -266,23 +273,19 @@ def test_what_was_arranged_and_closed_is_there_when_reopened(at_home):
     assert first.session.theme is themes.LIGHT
 
     def picture(window):
-        return [(panel.objectName(), panel.isVisible(), panel.geometry()) for panel in window.arrangement.panels]
+        panels = window.arrangement.panels
+        seen = [panel for panel in panels if panel.isVisible() and not panel.visibleRegion().isEmpty()]
+        return {panel.objectName(): panel.geometry() for panel in seen}
 
-    before = picture(first)
+    before, size = picture(first), first.size()
     again = at_home(themes.LIGHT)
-    for (name, visible, was), (_, still, now) in zip(before, picture(again), strict=True):
-        assert visible == still, name
-        if visible:
-            far = (was.topLeft() - now.topLeft()).manhattanLength() + (
-                was.bottomRight() - now.bottomRight()
-            ).manhattanLength()
-            assert far <= 8, f"{name}: {was} is now {now}"
-    assert again.actions_["light"].isChecked() and again.size() == first_size(before, again)
-
-
-def first_size(before, window):
-    """The size that holds what was there."""
-    return window.size() if before else None
+    after = picture(again)
+    assert after.keys() == before.keys() and len(after) == len(first_panels) - 2, "one closed, one behind a tab"
+    for name, now in after.items():
+        was = before[name]
+        far = (was.topLeft() - now.topLeft(), was.bottomRight() - now.bottomRight())
+        assert max(corner.manhattanLength() for corner in far) <= 8, f"{name}: {was} is now {now}"
+    assert again.actions_["light"].isChecked() and again.size() == size
 
 
 def test_all_of_it_goes_with_the_keyboard_alone(sit_at, two_moons, tmp_path, file_named):
@@ -322,7 +325,7 @@ def test_all_of_it_goes_with_the_keyboard_alone(sit_at, two_moons, tmp_path, fil
     (dialog,) = window.findChildren(Export)
     QTest.keyClick(dialog.focusWidget() or dialog, Key.Key_Return)
     assert len(rows_of(tmp_path / "keys.csv")) == 32
-    person.until(lambda: not window.findChildren(Export))
+    is_back(person)
 
     # Change a setting of a running Adam.
     finds(person, "race reset")
@@ -372,6 +375,7 @@ def test_all_of_it_goes_with_the_keyboard_alone(sit_at, two_moons, tmp_path, fil
     (comparison,) = window.findChildren(Comparison)
     assert comparison.rows == [["Learning rate", "1", "0.75"]]
     QTest.keyClick(comparison, Key.Key_Escape)
+    is_back(person)
 
     # Arrange, and put back.
     key(Key.Key_3, CONTROL | ALT)
@@ -381,13 +385,12 @@ def test_all_of_it_goes_with_the_keyboard_alone(sit_at, two_moons, tmp_path, fil
     assert window.focusWidget() is not None
 
     # Break something, read it, and put it away.
-    msgspec.structs.replace(session.experiment)
     rest = tmp_path / "bad.toml"
     rest.write_text("steps = 'many'")
     file_named(rest)
     key(Key.Key_O, CONTROL)
     assert str(rest) in person.strips[-1].notice.message
-    close = walks_to(lambda widget: person.strips and widget is person.strips[-1].close_button)
-    assert close is not None
+    strip = person.strips[-1]
+    walks_to(lambda widget: widget is strip.close_button)
     key(Key.Key_Space)
-    assert not person.strips
+    assert strip not in person.strips

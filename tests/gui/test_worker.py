@@ -214,7 +214,7 @@ def test_an_edit_counts_from_the_next_step_and_is_recorded(racer, two_moons):
     racer.stop()
     racer.until(lambda: racer.state == "stopped")
     (event,) = run.history.events
-    assert (event.kind, event.message) == ("edit", "learning_rate = 0.05")
+    assert (event.kind, event.message) == ("edit", "learning_rate = 0.05, was 0.1")
     rates = run.history["learning_rate"]
     assert set(rates[1 : event.step + 1]) == {0.1} and set(rates[event.step + 1 :]) == {0.05}
 

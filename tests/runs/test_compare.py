@@ -1,10 +1,11 @@
 """Runs are compared by what they recorded, and optimizers by the settings in which they differ."""
 
 import numpy as np
+import pytest
 
 from ngexplorer.optimizers import make
 from ngexplorer.runs import History
-from ngexplorer.runs.compare import Standing, differences, standing
+from ngexplorer.runs.compare import Standing, differences, said, standing
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import LEADING
 
@@ -42,3 +43,20 @@ def test_optimizers_differ_in_the_settings_that_are_not_the_same():
     assert (path, after) == ("damping.initial", 0.5) and before == first.damping.initial
     paths = {path: values for path, *values in differences(make("natural-gradient"), make("newton"))}
     assert paths["curvature"] == ["fisher", "hessian"] and "name" not in paths
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"damping": {"initial": 0.5}}, ["damping 0.5"]),
+        ({"learning_rate": 0.25}, ["learning rate 0.25"]),
+        ({"damping": {"name": "constant", "value": 0.1}}, ["damping constant 0.1"]),
+        (
+            {"damping": {"factor": 0.5}, "momentum": {"name": "heavy-ball"}},
+            ["damping factor 0.5", "momentum heavy ball 0.9"],
+        ),
+    ],
+)
+def test_a_difference_is_said_in_few_words(settings, words):
+    first, second = make("natural-gradient"), make("natural-gradient", **settings)
+    assert [said(path, second) for path, *_ in differences(first, second)] == words

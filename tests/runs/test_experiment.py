@@ -12,6 +12,7 @@ from ngexplorer.objectives.losses import BernoulliLogits, Quadratic, SoftmaxCros
 from ngexplorer.objectives.models import MLP, LandscapeModel, Linear
 from ngexplorer.optimizers import make
 from ngexplorer.runs.experiment import Contender, Experiment, parse, read, to_toml, write
+from ngexplorer.runs.export import write_csv
 from ngexplorer.settings import SettingError
 
 SHIPPED = resource_files.experiment_names()
@@ -366,3 +367,42 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
 def test_an_unwritable_experiment_is_named(tmp_path):
     with pytest.raises(OSError, match=r"cannot write .*a\.toml: No such file or directory"):
         write(parse(WHOLE, ""), tmp_path / "missing" / "a.toml")
+
+
+def test_several_seeds_are_runs_of_their_own_that_share_the_cases_and_not_the_start(tmp_path):
+    experiment = parse(WHOLE.replace("steps = 5", "steps = 5\nseeds = 3"), "here")
+    assert experiment.entries == [(0, 1), (0, 2), (0, 3)], "the other optimizer is switched off"
+    assert parse(to_toml(experiment), "again") == experiment
+    race = experiment.race()
+    race.begin()
+    assert [run.history.seed for run in race.runs] == [1, 2, 3]
+    assert len({float(run.history["loss"][0]) for run in race.runs}) == 3
+    assert len({run.objective.inputs.data_ptr() for run in race.runs}) == 1
+    alone = msgspec.structs.replace(experiment, seed=3, seeds=1).race()
+    alone.begin()
+    assert alone.runs[0].history["loss"][0] == race.runs[2].history["loss"][0]
+    while race.advance() is not None:
+        pass
+    write_csv([run.history for run in race.runs], tmp_path / "seeds.csv")
+    lines = (tmp_path / "seeds.csv").read_text().splitlines()
+    assert [line.split(",")[:4] for line in lines[1::6]] == [["mine", "newton", str(seed), "0"] for seed in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("seeds", [0, 65, 1.5, "many"])
+def test_a_number_of_seeds_that_cannot_be_is_refused(seeds):
+    with pytest.raises(SettingError, match="seeds"):
+        parse(WHOLE.replace("steps = 5", f"steps = 5\nseeds = {seeds!r}"), "here")
+
+
+def test_of_two_optimizers_of_one_recipe_the_second_is_named_by_what_differs():
+    def labels(*optimizers):
+        return msgspec.structs.replace(
+            parse(WHOLE, "here"), runs=tuple(Contender(optimizer=one) for one in optimizers)
+        ).labels()
+
+    assert labels(make("adam"), make("adam"), make("adam", learning_rate=0.5)) == [
+        "Adam",
+        "Adam 2",
+        "Adam, learning rate 0.5",
+    ]
+    assert labels(make("adam", learning_rate=0.5)) == ["Adam"]

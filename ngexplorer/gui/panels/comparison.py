@@ -24,8 +24,8 @@ from ngexplorer.gui.session import Group, Session
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.runs.compare import differences
 
-_ROW, _PADDING = 24, 32
-"""Pixels: the height of a row, and the room around a cell's text."""
+_ROW, _PADDING, _WIDEST = 24, 48, 220
+"""Pixels: the height of a row, the room around a cell's text, a dot's included, and the most that a text gets."""
 
 
 class Comparison(QDialog):
@@ -59,8 +59,9 @@ class Comparison(QDialog):
         for column, group in enumerate((first, second), 1):
             head.setForeground(column, themes.readable(group.colour, session.theme))
             head.setIcon(column, themes.dot(themes.line_colour(group.colour, session.theme), 10))
-        for column in range(3):
-            table.setColumnWidth(column, min(table.sizeHintForColumn(column), 240) + _PADDING)
+        for column, texts in enumerate(zip(self.heads, *self.rows, strict=True)):
+            widest = max(map(table.fontMetrics().horizontalAdvance, texts))
+            table.setColumnWidth(column, min(widest, _WIDEST) + _PADDING)
         table.header().setStretchLastSection(True)
         table.setVisible(bool(self.rows))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -45,19 +45,18 @@ class OptimizerCard(QFrame):
         self.colour.setObjectName("quiet")
         self.colour.setIcon(themes.dot(themes.line_colour(colour, theme), 12, filled=enabled))
         self.colour.setToolTip("Colour")
-        self.colour.setAccessibleName(f"Colour of {label}")
         self.colour.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.colour.setMenu(self._palette())
-        name = Elided(label)
-        name.setFont(themes.font(13, themes.font().weight().Medium))
-        name.setEnabled(enabled)
+        self.name = Elided()
+        self.name.setFont(themes.font(13, themes.font().weight().Medium))
+        self.name.setEnabled(enabled)
         self.parts = Elided()
         self.parts.setObjectName("muted")
         self.parts.setFont(themes.font(11))
         self.parts.setEnabled(enabled)
         titles = QVBoxLayout()
         titles.setSpacing(0)
-        titles.addWidget(name)
+        titles.addWidget(self.name)
         titles.addWidget(self.parts)
         self.doubt = QLabel()
         self.doubt.setObjectName("muted")
@@ -66,7 +65,7 @@ class OptimizerCard(QFrame):
 
         self.switch = _quiet("eye" if enabled else "eye-off", "Switch off" if enabled else "Switch on", theme)
         self.switch.clicked.connect(lambda: self.changed.emit(f"runs[{number}].enabled", not enabled))
-        more = _quiet("more", f"Duplicate, rename or remove {label}", theme)
+        more = self.more = _quiet("more", "Duplicate, rename or remove", theme)
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(more)
         for what in ("duplicate", "rename", "remove"):
@@ -75,7 +74,7 @@ class OptimizerCard(QFrame):
         over.setToolTip("Another recipe in its place")
         list_recipes(over, lambda name: self.started_over.emit(number, name))
         more.setMenu(menu)
-        self.fold = _quiet("chevron-down" if opened else "chevron-right", f"Settings of {label}", theme)
+        self.fold = _quiet("chevron-down" if opened else "chevron-right", "Settings", theme)
         self.fold.clicked.connect(lambda: self.asked.emit("open", number))
 
         head = QHBoxLayout()
@@ -95,10 +94,15 @@ class OptimizerCard(QFrame):
             self.form = RecordForm(Optimizer, path, refusal=self._refusal, skip=("name",), unfolded=unfolded)
             self.form.changed.connect(self.changed)
             layout.addWidget(self.form)
-        self.show_values(raw["optimizer"], doubt)
+        self.show_values(raw["optimizer"], label, doubt)
 
-    def show_values(self, optimizer: dict[str, Any], doubt: str) -> None:
-        """Show the optimizer's settings, and under its name what may be wrong with its matrix here."""
+    def show_values(self, optimizer: dict[str, Any], label: str, doubt: str) -> None:
+        """Show the optimizer's name and settings, and under them what may be wrong with its matrix here."""
+        self.name.setText(label)
+        self.colour.setAccessibleName(f"Colour of {label}")
+        for button, what in ((self.more, "Duplicate, rename or remove"), (self.fold, "Settings of")):
+            button.setToolTip(f"{what} {label}")
+            button.setAccessibleName(f"{what} {label}")
         self.parts.setText(_parts_line(optimizer))
         doubtful = optimizer["curvature"]["name"] == "gauss-newton"
         self.doubt.setText(doubt)

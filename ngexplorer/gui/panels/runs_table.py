@@ -25,7 +25,7 @@ _USUAL_ROWS = 8
 _DOT_ROOM, _PADDING, _FOLD_ROOM = 16, 24, 16
 """Pixels: what the dot before a name takes, the room on both sides of a text, and that of the arrow which unfolds a
 row."""
-_STEP, _STEP_ROOM = 2, 64
+_STEP, _STEP_ROOM = 2, 56
 """The column of the step, and the pixels that it gets in a narrow table."""
 _WIDE = 1120
 """Pixels from which there is room for all columns."""
@@ -36,9 +36,8 @@ class _Cells(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
-        colour = index.data(Qt.ItemDataRole.ForegroundRole)
-        if colour is not None:
-            option.palette.setBrush(QPalette.ColorRole.HighlightedText, colour)
+        colour = index.data(Qt.ItemDataRole.ForegroundRole) or option.palette.color(QPalette.ColorRole.Text)
+        option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
 
 
 class RunsTable(QTreeView):
@@ -121,10 +120,15 @@ class RunsTable(QTreeView):
             return
         chosen = QItemSelection()
         for place, family in enumerate(self.runs.families):
-            if all(shown.number in self.session.highlighted for shown in family.members):
-                chosen.select(self.runs.index(place, 0), self.runs.index(place, 0))
+            index = self.runs.index(place, 0)
+            inside = [i for i, shown in enumerate(family.members) if shown.number in self.session.highlighted]
+            whole = len(inside) == len(family.members)
+            for row in [index] if whole else [self.runs.index(i, 0, index) for i in inside]:
+                chosen.select(row, row)
         how = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(chosen, how.ClearAndSelect | how.Rows)
+        for index in chosen.indexes()[:1]:
+            self.scrollTo(index)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """A click on the only row that is chosen lets it go again."""
@@ -169,7 +173,7 @@ class RunsTable(QTreeView):
         self.setRootIsDecorated(several)
         labels = [texts[0] for texts in self.runs.texts]
         states = ["diverged at step 10,000"] if self.width() >= _WIDE else [texts[1] for texts in self.runs.texts]
-        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 80))
+        words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 76))
         for column, (texts, more, least) in enumerate(words):
             widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
             self.setColumnWidth(column, min(max(widest + more + _PADDING, least), 260))

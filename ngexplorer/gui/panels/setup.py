@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import (
     QFrame,
     QInputDialog,
@@ -144,10 +144,10 @@ class SetupPanel(QFrame):
             if loss.convex
             else f"{loss.title} is not convex in the outputs, so this matrix may be indefinite; the Fisher never is"
         )
-        dressed = (names, colours, labels, switches, self._open, self.session.theme)
+        dressed = (names, colours, switches, self._open, self.session.theme)
         if dressed == self._dressed:
             for i, run in enumerate(runs):
-                self._card(i).show_values(run["optimizer"], doubt)
+                self._card(i).show_values(run["optimizer"], labels[i], doubt)
             self._mark()
             return
         self._dressed = dressed
@@ -315,7 +315,8 @@ class SetupPanel(QFrame):
         card = self._card(i)
         if card.form is not None:
             card.form.take_focus()
-        self._scroll.ensureWidgetVisible(card, 0, themes.GRID)
+        inside, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
+        bar.setValue(card.mapTo(inside, QPoint(0, -themes.GRID)).y())
 
     def start_over(self, i: int, name: str) -> None:
         """Give an optimizer's place, colour and switch to a recipe from the catalog."""

@@ -25,6 +25,7 @@ class Legend(QWidget):
         session.race_changed.connect(self._fill)
         session.theme_changed.connect(self._dress)
         session.shown_changed.connect(self._dress)
+        self._fill()
 
     def _fill(self) -> None:
         self._flow.clear()

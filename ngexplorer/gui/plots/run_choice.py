@@ -1,4 +1,4 @@
-"""The choice of the run that a view looks at: the first visible one, until a person picks another."""
+"""The choice of the run that a view looks at: the first visible one, until a person picks another or highlights one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class RunChoice(Choice):
         self.session = session
         self._picked: int | None = None
         """The run that a person picked; None: whichever is the first that can be seen."""
+        self._highlighted = session.highlighted
         self._shown: tuple[int, int | None] = (0, None)
         self.setAccessibleName(what)
         self.setToolTip(what)
@@ -64,6 +65,10 @@ class RunChoice(Choice):
             self.setItemIcon(i, themes.dot(themes.line_colour(shown.colour, self.session.theme), 10))
 
     def _follow(self) -> None:
+        if self._highlighted != self.session.highlighted:
+            self._highlighted = self.session.highlighted
+            if len(self._highlighted) == 1:
+                (self._picked,) = self._highlighted
         number = self.number
         self.setCurrentIndex(number or 0)
         if self._shown != (self.session.generation, number):

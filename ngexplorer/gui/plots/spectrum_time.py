@@ -58,7 +58,7 @@ class SpectrumTimeView(View):
         self._columns: dict[int, Array] = {}
         self._painted: Any = None
         session.race_changed.connect(self._fill)
-        session.shown_changed.connect(self.invalidate)
+        session.shown_changed.connect(self._follow)
 
     @property
     def _second(self) -> list[Shown]:
@@ -76,6 +76,15 @@ class SpectrumTimeView(View):
             self.run.clear()
             self.run.addItems(labels)
         self._refit()
+
+    def _follow(self) -> None:
+        """Look at the run that is highlighted, if it is one that has spectra."""
+        numbers = [shown.number for shown in self._second]
+        (*rest, last) = self.session.highlighted or [None]
+        if not rest and last in numbers and self.run.currentIndex() != numbers.index(last):
+            self.run.setCurrentIndex(numbers.index(last))
+            self._refit()
+        self.invalidate()
 
     def _refit(self) -> None:
         self._columns = {}
