@@ -321,7 +321,8 @@ class MatricesView(View):
             entries = found.dense[one] if off is None else found.difference(one, off)
             step, room = len(entries) * (1 + _GAP), self._title_room(len(entries), across)
             x, y = (place % across) * step, (place // across) * (step + room)
-            name = TITLES[one] if off is None else f"{TITLES[one]} − {TITLES[off]}"
+            words = _SYMBOLS if several else TITLES  # several differences have no room for their names
+            name = TITLES[one] if off is None else f"{words[one]} − {words[off]}"
             tiles.append(Tile(name, entries, answer.images[one, off], x, y))
         return tiles
 
@@ -561,9 +562,10 @@ class Scale(QWidget):
         end = _short(self._extent)
         for text, side in ((f"−{end}", "Left"), ("0", "HCenter"), (end, "Right")):
             painter.drawText(words, Qt.AlignmentFlag[f"Align{side}"], text)
-        if self._log:
-            near = _short(self._extent * 10.0 ** (-_DECADES / 2))
-            for share, text in ((0.25, f"−{near}"), (0.75, near)):
+        near, metrics = f"−{_short(self._extent * 10.0 ** (-_DECADES / 2))}", painter.fontMetrics()
+        fits = metrics.horizontalAdvance(f"−{end} ") + metrics.horizontalAdvance(near) / 2 < 0.25 * self.width()
+        if self._log and fits:
+            for share, text in ((0.25, near), (0.75, near[1:])):
                 room = QRectF(words.width() * share - 40, 13, 80, 16)
                 painter.drawText(room, Qt.AlignmentFlag.AlignHCenter, text)
         painter.end()
