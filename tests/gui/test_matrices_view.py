@@ -12,7 +12,8 @@ from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hes
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import matrices
 from ngexplorer.gui.plots.axes import compact
-from ngexplorer.gui.plots.matrices import TITLES, placed, shades
+from ngexplorer.gui.plots.colour_scale import placed, shades
+from ngexplorer.gui.plots.matrix_distances import TITLES
 
 ENGINES = {
     "hessian": Hessian,

@@ -7,21 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cmap
 import numpy as np
 import pyqtgraph as pg
 import torch
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt
-from PySide6.QtGui import QActionGroup, QColor, QFontMetrics, QLinearGradient, QPainter, QPaintEvent
+from PySide6.QtGui import QActionGroup, QFontMetrics
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QMenu,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -41,8 +36,10 @@ from ngexplorer.curvature.kinds import KINDS
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice, caption
 from ngexplorer.gui.plots.axes import compact
+from ngexplorer.gui.plots.colour_scale import DECADES, Scale, placed, shades
 from ngexplorer.gui.plots.inquiry import Inquiry
 from ngexplorer.gui.plots.lines import Line, Lines, pen
+from ngexplorer.gui.plots.matrix_distances import SYMBOLS, TITLES, Distances
 from ngexplorer.gui.plots.picture import Entry
 from ngexplorer.gui.plots.run_choice import RunChoice
 from ngexplorer.gui.plots.view import LEAST, View, more_button
@@ -53,24 +50,12 @@ LARGEST = 1500
 """Of more parameters at once no image is made: it would say nothing that a layer's does not, and take minutes."""
 _PIXELS = 400
 """At most so many a side of an image."""
-_DECADES = 4
-"""So many below the largest entry the logarithmic colours reach."""
 _WIDE, _BROAD = 440, 560
 """Pixels of width from which the distances have room beside one image, and beside five."""
 _TALL = 260
 """And of height."""
 _GAP = 0.08
 """Between two images, as a share of their side."""
-_CELL, _ROW = 36, 20
-"""Pixels: the width and the height of a distance."""
-TITLES = {
-    "hessian": "Hessian",
-    "gauss-newton": "GGN",
-    "fisher": "Fisher",
-    "empirical-fisher": "Empirical Fisher",
-    "kfac": "K-FAC",
-}
-_SYMBOLS = {"hessian": "H", "gauss-newton": "G", "fisher": "F", "empirical-fisher": "F̄", "kfac": "K"}
 ALL = "all"
 
 
@@ -307,7 +292,11 @@ class MatricesView(View):
         self._frame_all()
         self.readout.hide()
         self.scale.show_extent(extent, self.log.isChecked())
-        self.table.show_distances(answer, self.matrix, self.taken_off)
+        if answer is None:
+            self.table.show_distances([], np.empty((0, 0)), {}, self.matrix, self.taken_off)
+        else:
+            refused = answer.matrices.refused
+            self.table.show_distances(answer.named, answer.distances, refused, self.matrix, self.taken_off)
         self._subtitle()
 
     def _laid_out(self, answer: Answer) -> list[Tile]:
@@ -321,7 +310,8 @@ class MatricesView(View):
             entries = found.dense[one] if off is None else found.difference(one, off)
             step, room = len(entries) * (1 + _GAP), self._title_room(len(entries), across)
             x, y = (place % across) * step, (place // across) * (step + room)
-            name = TITLES[one] if off is None else f"{TITLES[one]} − {TITLES[off]}"
+            words = SYMBOLS if several else TITLES  # several differences have no room for their names
+            name = TITLES[one] if off is None else f"{words[one]} − {words[off]}"
             tiles.append(Tile(name, entries, answer.images[one, off], x, y))
         return tiles
 
@@ -428,7 +418,7 @@ class MatricesView(View):
             largest = float(np.abs(self.tiles[0].entries).max())
             parts.append(f"no |entry| of the difference above {compact(largest)}")
         self.subtitle.setText(" · ".join(parts))
-        colours = f"colours by signed log, {_DECADES} decades" if self.log.isChecked() else "colours by size"
+        colours = f"colours by signed log, {DECADES} decades" if self.log.isChecked() else "colours by size"
         self.subtitle.setToolTip("\n".join([self.subtitle.text(), colours, *answer.matrices.refused.values()]))
 
     @property
@@ -476,125 +466,6 @@ class MatricesView(View):
         y = min(y, self.frame.height() - self.readout.height())
         self.readout.move(max(int(x), 0), max(int(y), 0))
         self.readout.show()
-
-
-class Distances(QTableWidget):
-    """How far each matrix (row) is from each other (column), relative to that."""
-
-    def __init__(self) -> None:
-        super().__init__(len(KINDS), len(KINDS))
-        self.setAccessibleName("Relative distances of the matrices")
-        self.setFont(themes.font(11))
-        self.setShowGrid(False)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setTabKeyNavigation(False)
-        symbols = [_SYMBOLS[name] for name in KINDS]
-        self.setHorizontalHeaderLabels(symbols)
-        self.setVerticalHeaderLabels(symbols)
-        for header, size in ((self.horizontalHeader(), _CELL), (self.verticalHeader(), _ROW)):
-            header.setFont(themes.font(11))
-            header.setMinimumSectionSize(_ROW)
-            header.setDefaultSectionSize(size)
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.horizontalHeader().setFixedHeight(_ROW)
-        self.verticalHeader().setFixedWidth(_ROW)
-        for bars in (self.setHorizontalScrollBarPolicy, self.setVerticalScrollBarPolicy):
-            bars(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFixedSize(_ROW + len(KINDS) * _CELL + 2, _ROW * (len(KINDS) + 1) + 2)
-        for row in range(len(KINDS)):
-            for column in range(len(KINDS)):
-                item = QTableWidgetItem()
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(row, column, item)
-
-    def show_distances(self, answer: Answer | None, matrix: str, taken_off: str | None) -> None:
-        """Fill it in, and mark what is shown; a dash stands for a matrix that does not exist or is not here yet."""
-        names = [] if answer is None else answer.named
-        distances = np.empty((0, 0)) if answer is None else answer.distances
-        refused = {} if answer is None else answer.matrices.refused
-        kinds = list(KINDS)
-        for row, one in enumerate(kinds):
-            for column, other in enumerate(kinds):
-                item = self.item(row, column)
-                assert item is not None
-                symbols = f"‖{_SYMBOLS[one]} − {_SYMBOLS[other]}‖ / ‖{_SYMBOLS[other]}‖"
-                why = refused.get(one) or refused.get(other)
-                known = one in names and other in names
-                value = float(distances[names.index(one), names.index(other)]) if known else math.nan
-                item.setText(_short(value))
-                click = "click to see it" if row == column else "click to see the difference"
-                item.setToolTip(why or f"{symbols} = {compact(value)}: {click}")
-        self.clearSelection()
-        if matrix in kinds:
-            self.setCurrentCell(kinds.index(matrix), kinds.index(taken_off or matrix))
-
-
-class Scale(QWidget):
-    """The colours and what they stand for."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._extent, self._log = 0.0, True
-        self.setFixedHeight(30)
-
-    def show_extent(self, extent: float, log: bool) -> None:
-        """From −extent to extent."""
-        self._extent, self._log = extent, log
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        theme = self._session.theme
-        table = shades(theme)
-        bar = QRectF(0, 0, self.width(), 10)
-        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for share in np.linspace(0, 1, 33):
-            gradient.setColorAt(float(share), QColor(*map(int, table[round(share * 255)])))
-        painter.fillRect(bar, gradient)
-        painter.setPen(QColor(theme.hairline))
-        painter.drawRect(bar.adjusted(0, 0, -1, -1))
-        painter.setPen(QColor(theme.muted))
-        painter.setFont(themes.font(11))
-        words = QRectF(0, 13, self.width(), 16)
-        end = _short(self._extent)
-        for text, side in ((f"−{end}", "Left"), ("0", "HCenter"), (end, "Right")):
-            painter.drawText(words, Qt.AlignmentFlag[f"Align{side}"], text)
-        if self._log:
-            near = _short(self._extent * 10.0 ** (-_DECADES / 2))
-            for share, text in ((0.25, f"−{near}"), (0.75, near)):
-                room = QRectF(words.width() * share - 40, 13, 80, 16)
-                painter.drawText(room, Qt.AlignmentFlag.AlignHCenter, text)
-        painter.end()
-
-
-def placed(values: Matrix, extent: float, *, log: bool) -> NDArray[np.float64]:
-    """Where on the colour scale numbers stand, −1 to 1: by their size, or its logarithm down to so many decades below
-    the extent, where all smaller ones are zero."""
-    shares = np.asarray(values, dtype=np.float64) / extent if extent > 0 else np.zeros(values.shape)
-    if not log:
-        return shares
-    with np.errstate(divide="ignore"):
-        heights = 1 + np.log10(np.abs(shares)) / _DECADES
-    return np.sign(shares) * np.clip(heights, 0, 1)
-
-
-def shades(theme: themes.Theme) -> NDArray[np.ubyte]:
-    """256 colours from the most negative to the most positive number, zero as dark or light as the theme (Crameri's
-    berlin and vik)."""
-    name = "crameri:berlin" if theme.name == "dark" else "crameri:vik"
-    table: NDArray[np.ubyte] = np.round(255 * np.asarray(cmap.Colormap(name).lut(256))[:, :3]).astype(np.ubyte)
-    return table
-
-
-def _short(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    if value == 0:
-        return "0"
-    text = f"{value:.2g}" if 1e-3 <= value < 100 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    return text.replace("-", "−")
 
 
 def _box(theme: themes.Theme) -> str:
