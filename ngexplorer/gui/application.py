@@ -117,6 +117,7 @@ def _open(
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
+    application.processEvents()  # the panels settle before any of them is brought to the front
     prepared(window)
     preferences.remember_start()
     opening.close()
@@ -142,12 +143,14 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     window.resize(*size)
     window.show()
     if stop:
+        application.processEvents()  # the panels settle before any of them is brought to the front
         window.guide.show(stop)
     failed: list[Exception] = []
     session.racer.load_failed.connect(lambda _, error: failed.append(error))
     session.open()
     session.racer.begin()
-    _wait(lambda: bool(failed) or (session.state == "finished" and window.trajectory.settled))
+    asking = [view for view in (window.trajectory, window.local_model) if view.seen]
+    _wait(lambda: bool(failed) or (session.state == "finished" and all(view.settled for view in asking)))
     application.processEvents()  # the last answers are under way
     window.settle()
     picture = window.grab()

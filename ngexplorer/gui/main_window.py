@@ -108,6 +108,7 @@ class MainWindow(QMainWindow):
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
         self.tour = TourPanel(session, self.preferences)
+        self.local_model = LocalModelView(session)
         self.matrices = MatricesView(session)
         self.function = FunctionView(session)
         self.views: list[View] = [
@@ -115,7 +116,7 @@ class MainWindow(QMainWindow):
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
-            LocalModelView(session),
+            self.local_model,
             self.matrices,
             self.function,
         ]

@@ -430,10 +430,12 @@ def launched(monkeypatch, tmp_path, qapp, qtbot):
 
 def test_the_command_opens_the_window_at_a_stop(launched):
     def look(window):
-        return window.tour.isVisible(), window.tour.number, window.session.experiment, window.preferences.started
+        seen = [view.title.text() for view in window.views if not view.visibleRegion().isEmpty()]
+        return seen, window.tour.isVisible(), window.tour.number, window.session.experiment, window.preferences.started
 
-    found = launched(lambda: application.take_tour(8, STOPS[7]), look)
-    assert found == (True, 8, STOPS[7].experiment(), True)
+    seen, *found = launched(lambda: application.take_tour(12, STOPS[11]), look)
+    assert found == [True, 12, STOPS[11].experiment(), True]
+    assert "Function" in seen and "Spectrum" not in seen, "its layout is kept"
 
 
 def test_the_start_page_greets_the_first_time_only_and_not_who_names_an_experiment(launched, two_moons, tmp_path):
