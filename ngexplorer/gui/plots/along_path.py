@@ -45,7 +45,7 @@ class AlongPath(QWidget):
         """The chosen λ."""
         self._floor = 0.0
         for frame, lines in ((self.upper, self.curves), (self.lower, self.ratios)):
-            frame.setMinimumSize(120, 48)
+            frame.setMinimumSize(120, 40)
             frame.addItem(lines, ignoreBounds=True)
             frame.view.setMouseEnabled(x=False, y=False)
             mark = pg.InfiniteLine(angle=90, movable=True)

@@ -104,6 +104,6 @@ class Chips(QWidget):
                 label.setText(caption if captioned else "")
                 label.setFixedHeight(max(chip.sizeHint().height() for chip in self.chips.values()))
                 label.setFixedWidth(label.fontMetrics().horizontalAdvance(caption) + _GAP if captioned else _GAP)
-            if self._flow.rows(self.width()) <= 1:
+            if self._flow.rows(self.width()) <= 2:
                 break
         self.setFixedHeight(self._flow.heightForWidth(self.width()))

@@ -69,7 +69,6 @@ class LocalModelView(View):
         for name, chip in self.chips.chips.items():
             chip.setChecked(name in _AT_FIRST)
         self.chips.changed.connect(self.invalidate)
-        self.column.insertWidget(1, self.chips)
         self._lay_out()
         self.look = QPushButton("Look around", self.frame)
         self.look.setObjectName("small")
@@ -97,7 +96,8 @@ class LocalModelView(View):
         self.numbers = Elided()
         self.numbers.setFont(themes.font(12))
         path = QVBoxLayout()
-        path.setSpacing(4)
+        path.setSpacing(2)
+        path.addWidget(self.chips)  # here, so that the plane has all of the height
         path.addWidget(self.numbers)
         path.addWidget(self.along, 1)
         path.addLayout(self._controls())
