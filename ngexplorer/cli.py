@@ -58,12 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _arguments() -> _Parser:
     parser = _Parser(prog="ngexplorer", description=__doc__)
-    parser.set_defaults(command=_explore, experiment=DEFAULT)
+    parser.set_defaults(command=_explore, experiment=None)
     parser.add_argument("--version", action="version", version=f"NG Explorer {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     explore = commands.add_parser("explore", help="open the window (also what no command does)")
-    explore.add_argument("experiment", nargs="?", default=DEFAULT, help="a shipped experiment or a TOML file")
+    explore.add_argument("experiment", nargs="?", help="a shipped experiment or a TOML file")
     explore.set_defaults(command=_explore)
 
     run = commands.add_parser("run", help="run an experiment headless and write its CSV")
@@ -88,7 +88,8 @@ def _arguments() -> _Parser:
     listing.set_defaults(command=_list)
 
     shot = commands.add_parser("shot", help="render the window after some steps to a PNG, with no display")
-    shot.add_argument("experiment", help="a shipped experiment or a TOML file")
+    shot.add_argument("experiment", nargs="?", help="a shipped experiment or a TOML file")
+    shot.add_argument("--tour", metavar="STOP", help="a stop of the tour instead, with its page, by number or name")
     shot.add_argument("--out", type=_picture, required=True, metavar="FILE.png")
     shot.add_argument("--size", type=_size, default=(1600, 1000), metavar="WIDTHxHEIGHT")
     shot.add_argument("--theme", choices=("dark", "light"), default="dark")
@@ -156,7 +157,7 @@ def _explore(options: argparse.Namespace) -> int:
     except ImportError as error:  # Qt without the system's libraries
         raise OSError(f"the window cannot be opened: {error}") from None
 
-    return explore(find_experiment(options.experiment))
+    return explore(find_experiment(options.experiment or DEFAULT), chosen=options.experiment is not None)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -220,7 +221,7 @@ def find_stop(name: str) -> Stop:
 
 
 def _tour(options: argparse.Namespace) -> int:
-    from ngexplorer.tour import STOPS
+    from ngexplorer.tour import STOPS, page
 
     if options.stop is None:
         width = max(len(stop.name) for stop in STOPS)
@@ -232,11 +233,14 @@ def _tour(options: argparse.Namespace) -> int:
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(stop.text))
+        Console().print(Markdown(page.plain(stop.text)))
         return 0
-    from ngexplorer.gui.application import explore
+    try:
+        from ngexplorer.gui.application import take_tour
+    except ImportError as error:  # Qt without the system's libraries
+        raise OSError(f"the window cannot be opened: {error}; --text prints the page") from None
 
-    return explore(stop.path)
+    return take_tour(STOPS.index(stop) + 1, stop)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -365,8 +369,17 @@ def _first_line(text: str | None) -> str:
 
 def _shot(options: argparse.Namespace) -> int:
     from ngexplorer.gui.application import shot
+    from ngexplorer.tour import STOPS
 
+    stop = 0
+    if options.tour is not None:
+        if options.experiment is not None:
+            raise SettingError("shot", f"'{options.experiment}' and --tour are two; one of them is needed")
+        found = find_stop(options.tour)
+        options.experiment, stop = str(found.path), STOPS.index(found) + 1
+    elif options.experiment is None:
+        raise SettingError("shot", "an experiment is needed, or --tour with a stop")
     experiment = _experiment(options)
-    shot(experiment, options.out, size=options.size, theme=options.theme)
+    shot(experiment, options.out, size=options.size, theme=options.theme, stop=stop)
     print(options.out.resolve())
     return 0

@@ -1,6 +1,7 @@
 """`ngexplorer verify` and `ngexplorer tour`: the paper's claims checked and shown, without a window."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -86,14 +87,35 @@ def test_a_stops_page_can_be_read_on_the_terminal(capsys):
     out = capsys.readouterr().out
     assert STOPS[9].title in out
     assert "In the paper: §12." in out
-    assert "**" not in out
+    assert " m(t) = T̄ + e^(−t)(m₀ − T̄)" in out
+    assert not any(sign in out for sign in ("**", "$", '"'))
 
 
 def test_a_stop_opens_its_experiment(monkeypatch):
     opened = []
-    monkeypatch.setattr("ngexplorer.gui.application.explore", lambda path: opened.append(path) or 0)
+    monkeypatch.setattr("ngexplorer.gui.application.take_tour", lambda *stop: opened.append(stop) or 0)
     assert main(["tour", "saddles"]) == 0
-    assert opened == [STOPS[14].path]
+    assert opened == [(15, STOPS[14])]
+
+
+def test_where_there_is_no_display_a_stop_says_what_can_be_done(tmp_path):
+    """One line: what is wrong, and the commands that print the page and check it."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-m", "ngexplorer", "tour", "8"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment | {"QT_QPA_PLATFORM": "xcb"},
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("ngexplorer: the window cannot be opened: ")
+    assert done.stderr.endswith("`ngexplorer tour 8 --text` prints the page, `ngexplorer verify 8` checks it\n")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +124,9 @@ def test_a_stop_opens_its_experiment(monkeypatch):
         (["verify", "sadles"], "stop: there is no stop named 'sadles'; did you mean 'saddles'?"),
         (["tour", "18"], "stop: there is no stop named '18' (there are: distribution-space, "),
         (["tour", "0"], "or give its number, 1 to 17"),
+        (["shot", "--out", "x.png"], "shot: an experiment is needed, or --tour with a stop"),
+        (["shot", "digits", "--tour", "1", "--out", "x.png"], "'digits' and --tour are two; one of them is needed"),
+        (["shot", "--tour", "sadles", "--out", "x.png"], "did you mean 'saddles'?"),
         (["verify", "--fast"], "unrecognized arguments: --fast"),
     ],
 )

@@ -20,7 +20,9 @@ from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_n
 from ngexplorer.analysis.local_planes import Eigenplane, eigenvector_plane, step_plane
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
+from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, look_around, standpoint
 from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
+from ngexplorer.analysis.own_damping import own_damping
 from ngexplorer.analysis.planes import (
     Plane,
     Surface,
@@ -58,6 +60,7 @@ __all__ = [
     "LayerNorms",
     "Matrices",
     "Misclassified",
+    "Neighbourhood",
     "Overlap",
     "Parameter",
     "Plane",
@@ -67,6 +70,7 @@ __all__ = [
     "Relief",
     "Shifted",
     "SpectrumMeasures",
+    "Standpoint",
     "Surface",
     "anatomy",
     "arrows",
@@ -84,11 +88,14 @@ __all__ = [
     "filtering",
     "fisher_gap",
     "gradient_noise",
+    "landing",
     "layer_norms",
+    "look_around",
     "matrices",
     "misclassified",
     "momentum_part",
     "overlap",
+    "own_damping",
     "parameters_of",
     "plane_through",
     "principal_plane",
@@ -102,6 +109,7 @@ __all__ = [
     "spanned_plane",
     "spectrum_measures",
     "square_norm",
+    "standpoint",
     "step_iterations",
     "step_plane",
     "surface",

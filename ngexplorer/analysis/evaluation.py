@@ -48,8 +48,8 @@ def losses(
 
 
 def operations(objective: Objective) -> float:
-    """Floating-point operations of h at one point: a forward pass, a third of a gradient."""
-    return objective.gradient_flops / 3
+    """Floating-point operations of h at one point: a third of a gradient, or half of a single layer's."""
+    return objective.gradient_flops / (2 if objective.network.single else 3)
 
 
 def points_at_once(objective: Objective) -> int:

@@ -38,6 +38,8 @@ def step_iterations(
     matrix = optimizer.curvature
     if not isinstance(matrix, parts.Matrix) or matrix.refresh > 1:
         raise ValueError("the matrix is that of an earlier step")
+    if matrix.decay > 0:
+        raise ValueError("the matrix is a running average, which is not recorded")
     if not isinstance(optimizer.batches, parts.AllCases):
         raise ValueError("the step saw a batch of the cases, which is not recorded")
     if isinstance(optimizer.momentum, parts.GradientAverage):

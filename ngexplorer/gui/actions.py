@@ -83,6 +83,11 @@ MENUS: dict[str, tuple[Declared | None, ...]] = {
         Declared("switch-theme", "S&witch dark and light", "Change the appearance", "Ctrl+T"),
     ),
     "&Help": (
+        Declared("start", "&Start page", "Examples, the tour, files"),
+        Declared("tour", "&Take the tour", "The paper's findings, a stop each: the one that was opened last", "F1"),
+        Declared("next-stop", "&Next stop", "The next stop of the tour", "Ctrl+PgDown"),
+        Declared("previous-stop", "Pre&vious stop", "The stop of the tour before", "Ctrl+PgUp"),
+        None,
         Declared("report", "&Copy report", "Versions, device, screens and set-up, to the clipboard"),
         Declared("about", "&About NG Explorer", "What this is", "", "info"),
     ),

@@ -1,7 +1,11 @@
-"""Starting the application, with a window on the screen or rendered to a picture."""
+"""Starting the application, with a window on the screen or rendered to a picture.
+
+What computes is imported by the functions that need it: behind the first picture, not before it.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -9,26 +13,30 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.opening import Opening
 from ngexplorer.gui.preferences import Preferences, usual_path
-from ngexplorer.gui.session import Notice, Session
-from ngexplorer.runs import experiment as experiments
-from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.files import require_writable
+
+if TYPE_CHECKING:
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.experiment import Experiment
+    from ngexplorer.tour import Stop
 
 # With Python's 5 ms a loop of short torch calls keeps the window waiting: frames late by 70 ms at the 99th percentile.
 _SWITCH_INTERVAL = 1e-4
 
 
-def prepare() -> QApplication:
-    """The one QApplication, with fonts and the interpreter's settings that a live window needs."""
+def prepare(instead: str = "") -> QApplication:
+    """The one QApplication, with fonts and the interpreter's settings that a live window needs. `instead`: what to do
+    where there is no display."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    application = QApplication.instance() or _started()
+    application = QApplication.instance() or _started(instead)
     assert isinstance(application, QApplication)
     application.setApplicationName("ngexplorer")
     application.setApplicationDisplayName("NG Explorer")
@@ -36,7 +44,13 @@ def prepare() -> QApplication:
     return application
 
 
-def _started() -> QApplication:
+def keep_what_is_imported() -> None:
+    """Spare the collector of cycles the modules: going through all of torch holds up the window and the runs for
+    0.1 s, each time it comes around."""
+    gc.freeze()
+
+
+def _started(instead: str) -> QApplication:
     """A new QApplication. Where Qt cannot open a window it would abort with a paragraph: one line and status 2."""
     said: list[str] = []
 
@@ -44,7 +58,8 @@ def _started() -> QApplication:
         said.append(" ".join(text.split()))
         if kind == QtMsgType.QtFatalMsg:
             reason = "; ".join(one.removeprefix("qt.qpa.plugin: ").rstrip(".") for one in said[:-1] or said)
-            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}\n")
+            hint = f"; {instead}" if instead else ""
+            sys.stderr.write(f"ngexplorer: the window cannot be opened: {reason}{hint}\n")
             sys.stderr.flush()
             os._exit(2)
 
@@ -56,26 +71,69 @@ def _started() -> QApplication:
     return application
 
 
-def explore(path: Path) -> int:
-    """Open the window on an experiment; returns when it is closed. Raises SettingError for a file that cannot be."""
-    experiment = experiments.read(path)
-    experiment.check()
-    application = prepare()
+def explore(path: Path, *, chosen: bool = True) -> int:
+    """Open the window on an experiment; returns when it is closed. Where a person has not chosen it and is here for the
+    first time, the start page lies over the plots. Raises SettingError for a file that cannot be."""
+
+    def read() -> Experiment:
+        from ngexplorer.runs import experiment as experiments
+
+        return experiments.read(path)
+
+    return _open(read, path, lambda window: None if chosen else _welcome(window))
+
+
+def take_tour(number: int, stop: Stop) -> int:
+    """Open the window at a stop of the tour, by its number; returns when it is closed. Raises SettingError."""
+    instead = f"`ngexplorer tour {number} --text` prints the page, `ngexplorer verify {number}` checks it"
+    return _open(stop.experiment, None, lambda window: window.guide.show(number), instead)
+
+
+def _welcome(window: MainWindow) -> None:
+    if not window.preferences.started:
+        window.guide.start.open()
+
+
+def _open(
+    read: Callable[[], Experiment], path: Path | None, prepared: Callable[[MainWindow], None], instead: str = ""
+) -> int:
+    """Open the window on what `read` returns, do something with it before its race is loaded, and return when it is
+    closed."""
+    application = prepare(instead)
     preferences = Preferences(usual_path())
-    session = Session(experiment, themes.chosen(preferences.appearance))
+    theme = themes.chosen(preferences.appearance)
+    themes.apply(theme, application)
+    opening = Opening(preferences, theme)
+    if not opening.wait():
+        return 0
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+
+    keep_what_is_imported()
+    experiment = read()
+    experiment.check()
+    session = Session(experiment, theme)
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)
     window.show()
+    prepared(window)
+    preferences.remember_start()
+    opening.close()
     session.open()
     status = application.exec()
     _take_down(window)
     return status
 
 
-def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str) -> None:
-    """Render the window to a PNG once the experiment has run, whatever the screen. Raises OSError, and
-    whatever kept the experiment from loading: SettingError for a setting that cannot be."""
+def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: str, stop: int = 0) -> None:
+    """Render the window to a PNG once the experiment has run, whatever the screen; with the page and the layout of the
+    tour's stop of that number, if it is one's. Raises OSError, and whatever kept the experiment from loading:
+    SettingError for a setting that cannot be."""
+    from ngexplorer.gui.main_window import MainWindow
+    from ngexplorer.gui.session import Session
+    from ngexplorer.runs.files import require_writable
+
     require_writable(path)
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = prepare()
@@ -83,6 +141,8 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     window = MainWindow(session)
     window.resize(*size)
     window.show()
+    if stop:
+        window.guide.show(stop)
     failed: list[Exception] = []
     session.racer.load_failed.connect(lambda _, error: failed.append(error))
     session.open()
@@ -127,6 +187,8 @@ def report_exceptions(session: Session) -> None:
             return
         text = "".join(traceback.format_exception(kind, error, trace))
         print(text, file=sys.stderr)
+        from ngexplorer.gui.session import Notice
+
         session.noticed.emit(Notice(f"{kind.__name__}: {error}", text))
 
     sys.excepthook = show

@@ -11,6 +11,7 @@ from ngexplorer import resource_files
 from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.session import Notice, Session
 from ngexplorer.runs import experiment as experiments
+from ngexplorer.runs.experiment import Experiment
 from ngexplorer.settings import SettingError
 
 _KINDS = "Experiments (*.toml)"
@@ -51,14 +52,20 @@ class Document(QObject):
             self._session.noticed.emit(Notice(str(error)))
             self.changed.emit()
             return False
-        if not self.may_go():
+        if not self.replace(experiment):
             return False
-        self._session.open_experiment(experiment)
         if not _shipped(path):
             self.path = path
             self._preferences.remember(path.absolute())
             self._preferences.folder = path.parent
         self.changed.emit()
+        return True
+
+    def replace(self, experiment: Experiment) -> bool:
+        """Put an experiment in the place of the set-up, once what would be lost has been seen to; returns whether."""
+        if not self.may_go():
+            return False
+        self._session.open_experiment(experiment)
         return True
 
     def ask_and_open(self) -> None:
@@ -131,4 +138,4 @@ def dropped(paths: list[Path]) -> tuple[Path | None, str]:
 
 
 def _shipped(path: Path) -> bool:
-    return path.absolute().parent == resource_files.EXPERIMENTS.absolute()
+    return path.absolute().is_relative_to(resource_files.ROOT.absolute())

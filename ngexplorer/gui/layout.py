@@ -44,11 +44,20 @@ class Panel(QDockWidget):
     """A panel that can be moved by its head, closed, and opened again from the View menu."""
 
     def __init__(
-        self, name: str, title: str, content: QWidget, head: QLayout | QWidget | None = None, behind: str = ""
+        self,
+        name: str,
+        title: str,
+        content: QWidget,
+        head: QLayout | QWidget | None = None,
+        behind: str = "",
+        *,
+        asked_for: bool = False,
     ) -> None:
         super().__init__(title)
         self.behind = behind
         """The name of the panel that it shares its place with at first, behind it."""
+        self.asked_for = asked_for
+        """Whether it is closed until someone asks for it."""
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
@@ -76,6 +85,8 @@ class Panel(QDockWidget):
         content.setProperty("docked", True)
         self.setTitleBarWidget(bar)
         self.setWidget(content)
+        # Opened, it stands in front of those that it shares its place with.
+        self.toggleViewAction().triggered.connect(lambda opened: self.raise_() if opened else None)
 
     def take_focus(self) -> None:
         """Give the keyboard to the first thing in it that takes it."""
@@ -163,19 +174,31 @@ class Arrangement:
 
     def reset(self) -> None:
         """Every panel where it was at first."""
-        places = [(_LEFT, self.setup), *((_RIGHT, panel) for panel in self.explanations), (_BOTTOM, self.runs)]
-        for area, panel in places:
+        for area, panel in ((_LEFT, self.setup), (_BOTTOM, self.runs)):
             panel.setFloating(False)
             self._window.addDockWidget(area, panel)
-            panel.setVisible(area != _RIGHT or self._roomy)
+            panel.show()
+        self._place_explanations([])
         self._widen()
         self.plots.arrange("grid")
         self.rows_chosen = False
         self.share()
 
+    def _place_explanations(self, opened: list[Panel]) -> None:
+        """On the right, where the window has room for them beside the plots; else they are closed but for those that
+        someone has `opened`, and the View menu opens them in the place of the set-up."""
+        for panel in self.explanations:
+            panel.setFloating(False)
+            self._window.removeDockWidget(panel)
+            if self._roomy:
+                self._window.addDockWidget(_RIGHT, panel)
+            else:
+                self._window.tabifyDockWidget(self.setup, panel)
+            panel.setVisible(panel in opened or (self._roomy and not panel.asked_for))
+
     @property
     def _roomy(self) -> bool:
-        """Whether the explanations fit in beside the plots; where they do not, the View menu opens them."""
+        """Whether the explanations fit in beside the plots."""
         return self._window.width() >= _ROOMY
 
     def _widen(self) -> None:
@@ -186,11 +209,23 @@ class Arrangement:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
         if not self._settled:
             self._settled = True
-            for panel in self.explanations:
-                panel.setVisible(self._roomy)
+            self._place_explanations([panel for panel in self.explanations if panel.asked_for and not panel.isHidden()])
             self._widen()
             self.plots.arrange("grid")
             self.share()
+
+    def open(self, panel: Panel) -> None:
+        """Open a panel that someone asks for: below the other explanations with most of their height, or where there
+        is no room for it beside the plots, in the place of the set-up, behind a tab of each."""
+        asked = panel.isHidden() and not panel.isFloating()
+        if asked and not self._roomy:
+            self._window.tabifyDockWidget(self.setup, panel)
+        panel.show()
+        panel.raise_()
+        if asked and self._roomy:
+            share = self._window.height() // 4
+            heights = [3 * share if one is panel else share for one in self.explanations]
+            self._window.resizeDocks(self.explanations, heights, _DOWN)
 
     def share(self) -> None:
         """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""
@@ -207,6 +242,10 @@ class Arrangement:
         """A person let go of a boundary: where that moved the table's, its height is theirs."""
         if not self.rows_chosen and not self.runs.isFloating() and abs(self.runs.height() - self._wanted()) > 2:
             self.rows_chosen = True
+
+    def panel(self, content: QWidget) -> Panel:
+        """The panel around a widget."""
+        return next(panel for panel in self.panels if panel.widget() is content)
 
     def next(self, after: QWidget | None, by: int) -> Panel | None:
         """The visible panel that comes `by` places after the one that holds a widget."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 
 import psutil
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -37,7 +37,9 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.actions import Actions
 from ngexplorer.gui.document import Document, dropped
 from ngexplorer.gui.elided import Elided
+from ngexplorer.gui.guide import Guide
 from ngexplorer.gui.layout import Arrangement, Panel
+from ngexplorer.gui.opening import LEAST, sized
 from ngexplorer.gui.palette import Palette
 from ngexplorer.gui.panels.comparison import Comparison
 from ngexplorer.gui.panels.export import Export
@@ -46,8 +48,10 @@ from ngexplorer.gui.panels.runs_table import RunsTable, Target
 from ngexplorer.gui.panels.setup import SetupPanel
 from ngexplorer.gui.panels.step_anatomy import StepAnatomy
 from ngexplorer.gui.panels.timeline import Timeline
+from ngexplorer.gui.panels.tour import TourPanel
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.function import FunctionView
+from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
@@ -64,19 +68,16 @@ from ngexplorer.runs import experiment as experiments
 
 _FRAME = 33
 """Milliseconds between two pulls."""
-_SLOW = 0.25
-"""Seconds between two looks at the table's and the status bar's numbers."""
+_SLOW, _TIMELINE = 0.25, 0.1
+"""Seconds between two looks at the table's and the status bar's numbers, and at how far the runs are."""
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
-
-_USUAL, _LEAST = QSize(1600, 1000), QSize(1024, 640)
-_AROUND = QSize(16, 48)
-"""Pixels: the window's size where the screen has room for it, the least, and what its frame and title bar take."""
 
 _SETUP_WIDTH = 304
 """Pixels: with less the names of the set-up cannot be read."""
 
 _PRESSED = (QAbstractButton, QComboBox)
+_PROCESS = psutil.Process()
 
 
 class MainWindow(QMainWindow):
@@ -88,8 +89,8 @@ class MainWindow(QMainWindow):
         self.preferences = preferences or Preferences()
         self._apply_theme()  # before there are widgets to dress again
         self.setWindowIcon(themes.icon("ngexplorer", "", 64))
-        self.setMinimumSize(_LEAST)
-        self.resize(_USUAL.boundedTo(self.screen().availableGeometry().size() - _AROUND).expandedTo(_LEAST))
+        self.setMinimumSize(LEAST)
+        sized(self)
         # A click where there is nothing to type leaves the editor, and the keys are the window's again.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAcceptDrops(True)
@@ -106,6 +107,7 @@ class MainWindow(QMainWindow):
         self.target = Target(self.table)
         self.notices = Notices(session)
         self.anatomy = StepAnatomy(session)
+        self.tour = TourPanel(session, self.preferences)
         self.matrices = MatricesView(session)
         self.function = FunctionView(session)
         self.views: list[View] = [
@@ -113,6 +115,7 @@ class MainWindow(QMainWindow):
             self.curves,
             self.spectrum,
             SpectrumTimeView(session),
+            LocalModelView(session),
             self.matrices,
             self.function,
         ]
@@ -121,16 +124,20 @@ class MainWindow(QMainWindow):
         self.undo = Undo(session)
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
-        self._slow_at = 0.0
+        self._slow_at = self._timeline_at = 0.0
         self._frame_seconds = 0.0
         self._speed_from = (monotonic(), 0)
         self._speed = 0.0
 
         self._make_actions()
         self.setMenuWidget(self._header())
-        explanations = [Panel("step anatomy", "Step anatomy", self.anatomy)]
+        explanations = [
+            Panel("step anatomy", "Step anatomy", self.anatomy),
+            Panel("tour", "Tour", self.tour, asked_for=True),
+        ]
         self.arrangement = Arrangement(self, self.setup, self.views, explanations, self._timeline_head(), self.table)
         self.presenter = Presenter(self)
+        self.guide = Guide(self)
         self._list_panels()
         self._make_status()
         for key in ("duplicate", "settings", "alike", "copy-table"):
@@ -251,6 +258,10 @@ class MainWindow(QMainWindow):
                 "dark": lambda: self.choose_appearance("dark"),
                 "light": lambda: self.choose_appearance("light"),
                 "switch-theme": self.switch_theme,
+                "start": lambda: self.guide.start.open(),
+                "tour": lambda: self.guide.go_on(),
+                "next-stop": lambda: self.guide.next(),
+                "previous-stop": lambda: self.guide.previous(),
                 "report": self.copy_report,
                 "about": self.about,
             },
@@ -325,10 +336,13 @@ class MainWindow(QMainWindow):
         """One frame: draw the visible plots that changed, the one under the pointer first, within the budget."""
         began = perf_counter()
         self.stage.frame()
-        self.timeline.pull()
         self.anatomy.pull()
-        if monotonic() - self._slow_at > _SLOW:
-            self._slow_at = monotonic()
+        now = monotonic()
+        if now - self._timeline_at > _TIMELINE:
+            self._timeline_at = now
+            self.timeline.pull()
+        if now - self._slow_at > _SLOW:
+            self._slow_at = now
             self.timeline.look()
             self.table.pull()
             self._show_numbers()
@@ -354,7 +368,7 @@ class MainWindow(QMainWindow):
         self.status["speed"].setText(f"{self._speed:,.0f} steps/s" if session.state == "running" else "")
         self.status["frame"].setText(f"frame {1000 * self._frame_seconds:.0f} ms")
         self.status["recorded"].setText(f"{steps:,} steps recorded")
-        self.status["memory"].setText(f"{psutil.Process().memory_info().rss / 2**20:,.0f} MB")
+        self.status["memory"].setText(f"{_PROCESS.memory_info().rss / 2**20:,.0f} MB")
         self.status["device"].setText(f"{session.experiment.device} · {session.experiment.dtype}")
 
     def _show_race(self) -> None:

@@ -1,4 +1,5 @@
-"""What the window remembers of a person from one time to the next: layout, appearance, recent files, last folder."""
+"""What the window remembers of a person from one time to the next: layout, appearance, recent files, last
+folder, and how far they have come in the tour."""
 
 from __future__ import annotations
 
@@ -76,3 +77,28 @@ class Preferences:
     @folder.setter
     def folder(self, path: Path) -> None:
         self._write("folder", str(path))
+
+    @property
+    def started(self) -> bool:
+        """Whether the window was open before."""
+        return str(self._read("started", "false")) == "true"
+
+    def remember_start(self) -> None:
+        self._write("started", "true")
+
+    @property
+    def tour_seen(self) -> list[str]:
+        """The names of the tour's stops that were opened."""
+        found = self._read("tour/seen", [])
+        return [str(name) for name in found] if isinstance(found, list) else [str(found)] if found else []
+
+    def tour_stop(self, last: int) -> int:
+        """The number of the stop that was opened last; 1 where there was none."""
+        found = str(self._read("tour/stop", "1"))
+        return min(max(int(found), 1), last) if found.isdecimal() else 1
+
+    def see_stop(self, number: int, name: str) -> None:
+        """Remember that a stop was opened, by its number and name."""
+        self._write("tour/stop", str(number))
+        if name not in self.tour_seen:
+            self._write("tour/seen", [*self.tour_seen, name])

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from PySide6.QtCore import QDeadlineTimer, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
+from torch import Tensor
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.worker import Analyst, Racer
@@ -20,7 +21,7 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import COLUMNS, History
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError
 
 _FAINT = 0.2
@@ -116,10 +117,11 @@ class Session(QObject):
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
         self.racer = Racer()
-        self.analyst = Analyst()
+        self.analyst = Analyst(busy=lambda: self.racer.state == "running")
         self.racer.race_loaded.connect(self._race_loaded)
         self.racer.load_failed.connect(self._load_failed)
         self.racer.run_ended.connect(self._run_ended)
+        self.racer.run_forked.connect(self._run_forked)
         self.racer.state_changed.connect(self.state_changed)
         for worker in (self.racer, self.analyst):
             worker.broke.connect(self._broke)
@@ -184,6 +186,11 @@ class Session(QObject):
         self._loading = self.experiment
         self.racer.load(self.experiment)
 
+    def fork(self, shown: Shown, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        """A new run that has another's past up to a step and takes δ(λ) there. It belongs to this race, not to the
+        set-up: no file has it, and a reset ends it."""
+        self.racer.fork(shown.run, step, delta, damping, matrix)
+
     # The set-up.
 
     def change(self, experiment: Experiment) -> None:
@@ -232,7 +239,7 @@ class Session(QObject):
         if len(before.runs) != len(after.runs):
             return
         for number, shown in enumerate(self.runs):
-            if shown.contender >= len(after.runs):
+            if shown.contender >= len(after.runs) or shown.run.origin is not None:
                 continue
             old, new = (msgspec.to_builtins(e.runs[shown.contender].optimizer) for e in (before, after))
             for path, value in _edits(old, new):
@@ -254,6 +261,15 @@ class Session(QObject):
             if run.state == "failed":
                 self._run_ended(run)
 
+    def _run_forked(self, run: Run) -> None:
+        if self.race is None or run not in self.race.runs:
+            return
+        self._dress()
+        event = next(event for event in reversed(run.history.events) if event.kind == "fork")
+        self.noticed.emit(Notice(f"New run “{run.label}”, {event.message}", error=False, of_race=True))
+        if not run.live:
+            self._run_ended(run)
+
     def _load_failed(self, experiment: Experiment, error: Exception) -> None:
         """Tell why; while another set-up is loading, what was wrong with this one matters no more."""
         latest = experiment is self._loading
@@ -269,7 +285,7 @@ class Session(QObject):
         self.noticed.emit(Notice(message, detail))
 
     def _dress(self) -> None:
-        """Give every run the colour, line style and label of its place in the set-up."""
+        """Give every run the colour, line style and label of its place in the set-up, and forks their own."""
         assert self.race is not None
         assert self._loaded is not None
         names, racing_names = (
@@ -278,13 +294,26 @@ class Session(QObject):
         )
         # What the set-up says of other runs says nothing of these.
         source, names = (self.experiment, names) if names == racing_names else (self._loaded, racing_names)
-        colours = themes.colours(names, [contender.colour for contender in source.runs])
+        runs = list(self.race.runs)
+        forks = [run for run in runs if run.origin is not None]
+        names = names + [fork.optimizer.name for fork in forks]
+        colours = themes.colours(names, [contender.colour for contender in source.runs] + [None] * len(forks))
         labels = source.labels()
+        # The racer puts forks behind all others, each behind the run it parted from.
         self.runs = []
-        for number, (run, (i, _)) in enumerate(zip(self.race.runs, self._loaded.entries, strict=True)):
-            run.label = run.history.label = labels[i]
-            style = themes.STYLES[i % len(themes.STYLES)]
-            self.runs.append(Shown(run, number, i, colours[i], style, self._loaded.seeds))
+        for number, run in enumerate(runs):
+            if run.origin is None:
+                place = contender = self._loaded.entries[number][0]
+                run.label = run.history.label = labels[place]
+                seeds = self._loaded.seeds
+            else:
+                place, seeds = len(labels), 1
+                parted = self.runs[runs.index(run.origin.run)]
+                contender = parted.contender
+                run.label = run.history.label = distinct(f"{parted.label} {run.origin.suffix}", labels)
+                labels.append(run.label)
+            style = themes.STYLES[place % len(themes.STYLES)]
+            self.runs.append(Shown(run, number, contender, colours[place], style, seeds))
         self.race_changed.emit()
 
     def _run_ended(self, run: Run) -> None:
@@ -324,10 +353,11 @@ class Session(QObject):
 
     @property
     def families(self) -> list[Group]:
-        """The runs of each optimizer together, one for every seed."""
-        found: dict[int, list[Shown]] = {}
+        """The runs of each optimizer together, one for every seed; each fork by itself."""
+        found: dict[tuple[int, int], list[Shown]] = {}
         for shown in self.runs:
-            found.setdefault(shown.contender, []).append(shown)
+            fork = 0 if shown.run.origin is None else shown.number
+            found.setdefault((shown.contender, fork), []).append(shown)
         return [Group(tuple(members)) for members in found.values()]
 
     @property

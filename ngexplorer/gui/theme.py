@@ -269,6 +269,9 @@ def _style_sheet(t: Theme) -> str:
     QFrame#panel[docked="true"] {{ border-top: none; border-top-left-radius: 0; border-top-right-radius: 0; }}
     QFrame#head {{ background: {t.panel}; border: 1px solid {t.hairline}; border-bottom: none;
         border-top-left-radius: 8px; border-top-right-radius: 8px; }}
+    QFrame#start {{ background: {t.panel}; border: 1px solid {t.hairline}; border-radius: 8px; }}
+    QPushButton#entry {{ background: transparent; border: 1px solid transparent; padding: 0; }}
+    QPushButton#entry:hover, QPushButton#entry:focus {{ background: {t.raised}; border-color: {t.hairline}; }}
     QFrame#card {{ background: {t.raised}; border: 1px solid transparent; border-radius: 6px; }}
     QFrame#card[open="true"] {{ border-color: {t.hairline}; }}
     QFrame#readout {{ background: {t.panel}; border: 1px solid {t.hairline}; border-radius: 4px; }}
@@ -325,9 +328,15 @@ def _style_sheet(t: Theme) -> str:
     QTreeView::branch:has-children:closed {{ image: url("{images}/fold.svg"); }}
     QTreeView::branch:has-children:open {{ image: url("{images}/chevron.svg"); }}
     QTreeView::branch:selected {{ background: {t.raised}; }}
+    QTableView {{
+        background: transparent; border: none; outline: none; gridline-color: transparent;
+        selection-background-color: {t.raised}; selection-color: {t.text}; }}
+    QTableView::item {{ padding: 0 2px; border: none; }}
+    QTableCornerButton::section {{ background: transparent; border: none; }}
     QHeaderView::section {{
         background: transparent; color: {t.muted}; border: none; border-bottom: 1px solid {t.hairline};
         padding: 2px 11px; }}
+    QTableView QHeaderView::section {{ padding: 0 2px; border: none; }}
     QHeaderView {{ background: transparent; }}
     QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.hairline}; }}
     QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}
@@ -344,6 +353,10 @@ def _style_sheet(t: Theme) -> str:
     QDialog#palette {{ border: 1px solid {t.hairline}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}
     QListWidget::item:selected {{ background: {t.raised}; border: 1px solid {t.accent}; border-radius: 4px; }}
+    QTextBrowser#page {{ background: transparent; border: none;
+        selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QProgressBar {{ background: {t.hairline}; border: none; border-radius: 1px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 1px; }}
     QStatusBar {{ background: {t.window}; color: {t.muted}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {t.muted}; padding: 0 8px; }}

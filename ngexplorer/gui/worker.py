@@ -12,14 +12,22 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
 from PySide6.QtCore import QThread, Signal
+from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.race import Race
+from ngexplorer.runs.race import Race, Run
+
+_SHARE = 0.1
+"""Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
+
+_LEAST_REST, _LOOK = 0.005, 0.05
+"""Seconds: a rest is no shorter, and in a longer one it looks so often whether the runs have ended."""
 
 RacerState = Literal["empty", "loading", "ready", "running", "paused", "finished", "stopped"]
 
@@ -37,6 +45,8 @@ class Racer(QThread):
     """The Experiment that will not come, and the error: a SettingError where one of its settings cannot be."""
     run_ended = Signal(object)
     """A Run that diverged, failed or finished."""
+    run_forked = Signal(object)
+    """A new Run of the race, its first step taken."""
     state_changed = Signal(str)
     broke = Signal(str, str)
     """A message and a traceback: an error of the program itself."""
@@ -77,6 +87,10 @@ class Racer(QThread):
     def edit(self, run: int, path: str, value: Any) -> None:
         """Change one setting of a run from its next step on."""
         self._commands.put(lambda: self._edit(run, path, value))
+
+    def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        """Put a fork of a run into the race; see `Run.fork`."""
+        self._commands.put(lambda: self._fork(run, step, delta, damping, matrix))
 
     def set_steps(self, steps: int) -> None:
         """Change how many steps each run may take."""
@@ -173,6 +187,18 @@ class Racer(QThread):
         if self.race is not None:
             self.race.runs[number].edit(path, value)
 
+    def _fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        if self.race is None or run not in self.race.runs:  # another race has been loaded since it was asked
+            return
+        try:
+            fork = self.race.fork(run, step, delta, damping, matrix)
+        except ValueError as error:  # the parameters there have been thinned out since
+            self.broke.emit(str(error), traceback.format_exc())
+            return
+        self.run_forked.emit(fork)
+        if self.state != "running":
+            self._set_state("paused" if self.race.live else "finished")
+
     def _set_steps(self, steps: int) -> None:
         if self.race is not None:
             self.race.set_steps(steps)
@@ -201,15 +227,18 @@ class Analyst(QThread):
 
     A question is a function of a cancel function that yields answers, coarse first. A new one has its first answer
     before those under way have their next, which take turns: nobody's finest keeps another's coarsest waiting.
+    While `busy` says that runs go on, it rests most of the time, wherever the work asks whether it is cancelled.
     """
 
     answered = Signal(str, int, object)
     """The question's key, its generation, and an answer."""
     broke = Signal(str, str)
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self.setObjectName("analyst")
+        self._busy = busy
+        self._awake_since = 0.0
         self._generations = itertools.count(1)
         self._latest: dict[str, int] = {}
         self._waiting: dict[str, _Question] = {}
@@ -253,6 +282,8 @@ class Analyst(QThread):
                     self._changed.wait()
                 if self._closing:
                     return
+                if not under_way:
+                    self._awake_since = perf_counter()
                 fresh = list(self._waiting.values())
                 self._waiting.clear()
                 self._working = True
@@ -264,10 +295,24 @@ class Analyst(QThread):
     def _begun(self, question: _Question) -> Iterator[Any]:
         """The answers to a question, whose work begins when the first of them is asked for."""
 
-        def cancelled() -> bool:
+        def over() -> bool:
             return self._closing or not self.is_latest(question.key, question.generation)
 
+        def cancelled() -> bool:
+            rest = (perf_counter() - self._awake_since) * (1 / _SHARE - 1)
+            if rest > _LEAST_REST:
+                self._rest(rest, over)
+            return over()
+
         yield from question.work(cancelled)
+
+    def _rest(self, seconds: float, over: Callable[[], bool]) -> None:
+        """Sleep so long, as long as runs go on, the work is still wanted, and nothing new is asked."""
+        until = perf_counter() + seconds
+        with self._changed:
+            while self._busy() and not over() and not self._waiting and (left := until - perf_counter()) > 0:
+                self._changed.wait(min(left, _LOOK))
+        self._awake_since = perf_counter()
 
     def _answer(self, question: _Question, answers: Iterator[Any]) -> bool:
         """Pass on one answer; returns whether there may be more."""

@@ -258,7 +258,8 @@ class Objective:
 
     @cached_property
     def gradient_flops(self) -> float:
-        """Floating-point operations of one gradient: three forward passes' worth, counted by torch on a few cases.
+        """Floating-point operations of one gradient: three forward passes' worth, two for a single layer; counted by
+        torch on a few cases.
 
         Elementwise work is not counted, so at least two operations a parameter and pass are assumed.
         """
@@ -267,4 +268,6 @@ class Objective:
         few = taken(self.inputs, slice(0, _FEW))
         with FlopCounterMode(display=False) as counter:
             self.network.evaluate(self.initial_parameters, few)
-        return 3.0 * max(counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters)
+        return (2.0 if self.network.single else 3.0) * max(
+            counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters
+        )

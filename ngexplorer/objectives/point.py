@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,28 @@ from ngexplorer.objectives.networks import Pass, Statistics, taken
 if TYPE_CHECKING:
     from ngexplorer.objectives.objective import Objective
 
+
+class Costs(NamedTuple):
+    """What each kind of work costs, in gradients."""
+
+    forward: float
+    tangent: float
+    """J v"""
+    adjoint: float
+    """Jᵀu"""
+    second: float
+    """The Hessian's second-order term"""
+    outer: float
+    """Σ gₙgₙᵀ v"""
+    back: float
+    """What of Jᵀu goes back through the layers alone"""
+
+
 # Of a gradient's three products a layer, a forward pass is one; J v takes two (for what enters the layer and for its
 # weights), Jᵀu two, the Hessian's second-order term two more, and a product with Σ gₙgₙᵀ only two in all.
-FORWARD, TANGENT, ADJOINT, SECOND, OUTER = 1 / 3, 2 / 3, 2 / 3, 2 / 3, 2 / 3
+DEEP = Costs(forward=1 / 3, tangent=2 / 3, adjoint=2 / 3, second=2 / 3, outer=2 / 3, back=1 / 3)
+# A single layer has nothing that moves entering it, and nothing to send back: two products make a gradient.
+SINGLE = Costs(forward=1 / 2, tangent=1 / 2, adjoint=1 / 2, second=0.0, outer=1.0, back=0.0)
 
 RowPush = Callable[[Tensor, slice], Tensor]
 """A symmetric linear map of directions (rows, K, C) of the outputs at those rows."""
@@ -35,7 +54,8 @@ class Point:
         self.objective = objective
         self.theta = theta
         self.watch = watch
-        self.work = FORWARD
+        self.costs = costs = SINGLE if objective.network.single else DEEP
+        self.work = costs.forward
         self.cache: dict[Any, Any] = {}
         """Where the curvature matrices keep what they have computed at this θ."""
         self._kept: Pass | None = None
@@ -59,7 +79,7 @@ class Point:
             return
         objective = self.objective
         per_case = self._rows // objective.cases
-        self.work += FORWARD
+        self.work += self.costs.forward
         for at in self.watch.over(objective.chunks):
             rows = slice(at.start * per_case, at.stop * per_case)
             yield rows, objective.network.run(self.theta, taken(objective.inputs, at))
@@ -78,7 +98,7 @@ class Point:
     @cached_property
     def gradient(self) -> Tensor:
         """∇h(θ) = (1/N) Σ Jᵀ ∂L/∂z + ηθ, (P,)."""
-        self.work += 1 - FORWARD - ADJOINT
+        self.work += 1 - self.costs.forward - self.costs.adjoint
         return self.vjp(self.output_gradient) / self._rows + self.objective.penalty_gradient(self.theta)
 
     @cached_property
@@ -92,19 +112,23 @@ class Point:
 
     def jvp(self, v: Tensor) -> Tensor:
         """J v of each case, (P,) → (N, C)."""
-        self.work += TANGENT
+        self.work += self.costs.tangent
         return torch.cat([run.jvp(v[None])[:, 0] for _, run in self._passes()])
 
     def vjp(self, u: Tensor) -> Tensor:
         """Σ_n J_nᵀ u_n, (N, C) → (P,)."""
-        self.work += ADJOINT
+        self.work += self.costs.adjoint
         return _summed(run.vjp(_taken(u, rows)) for rows, run in self._passes())
+
+    def _product_cost(self, second_order: bool) -> float:
+        costs = self.costs
+        return costs.tangent + costs.adjoint + (costs.second if second_order else 0.0)
 
     def product(self, vectors: Tensor, push: RowPush | None, second_order: bool) -> Tensor:
         """(1/N) Σ_n (Jᵀ M J + Σ_j ∂L/∂z_nj ∇²f_j) v with M = `push` (None: 0), the second term if asked: (P,) → (P,),
         or K at once, (P, K) → (P, K)."""
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
-        self.work += len(rows_of) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
+        self.work += len(rows_of) * self._product_cost(second_order)
 
         def one(rows: slice, run: Pass) -> Tensor:
             u = self._slopes(rows) if second_order else None
@@ -119,7 +143,7 @@ class Point:
         """(1/N) Σ_n (J v)ᵀ M (J w) for all pairs of K directions, M = `push`: (P, K) → (K, K). Forward only, which is
         half of what their products take (Martens and Grosse 2015, appendix C)."""
         rows_of = vectors.T.contiguous()
-        self.work += len(rows_of) * TANGENT
+        self.work += len(rows_of) * self.costs.tangent
 
         def one(rows: slice, run: Pass) -> Tensor:
             moved = run.jvp(rows_of)
@@ -132,14 +156,14 @@ class Point:
     def outer_product(self, u: Tensor, vectors: Tensor) -> Tensor:
         """(1/N) Σ_n g_n g_nᵀ v with g_n = J_nᵀ u_n for u (N, C): (P,) → (P,) or (P, K) → (P, K)."""
         rows_of = vectors[None] if vectors.ndim == 1 else vectors.T.contiguous()
-        self.work += len(rows_of) * OUTER
+        self.work += len(rows_of) * self.costs.outer
         total = _summed(run.outer_product(_taken(u, rows), rows_of) for rows, run in self._passes())
         total = total / self._rows
         return total[0] if vectors.ndim == 1 else total.T
 
     def dense(self, middle: Tensor, second_order: bool) -> Tensor:
         """(1/N) Σ_n Jᵀ M J for M (N, C, C), and with the Hessian's second-order term if asked: (P, P)."""
-        products = len(self.theta) * (TANGENT + ADJOINT + (SECOND if second_order else 0))
+        products = len(self.theta) * self._product_cost(second_order)
 
         def one(rows: slice, run: Pass) -> Tensor:
             matrix, flops = run.dense(_taken(middle, rows), self._slopes(rows) if second_order else None, self.watch)
@@ -152,13 +176,13 @@ class Point:
     def statistics(self, u: Tensor) -> Iterator[list[Statistics]]:
         """What enters each layer, and the gradients of uᵀz with respect to its sums for u (N, K, C), chunk by chunk.
         Raises ValueError for a model with parameters elsewhere than in Linear and Conv2d layers."""
-        self.work += u.shape[1] * ADJOINT / 2
+        self.work += u.shape[1] * self.costs.back
         for rows, run in self._passes():
             yield run.statistics(u[rows])
 
     def rows(self, root: Tensor) -> Tensor:
         """SᵀJ for S (N, C, R): (N·R, P), unscaled."""
-        self.work += root.shape[2] * ADJOINT
+        self.work += root.shape[2] * self.costs.adjoint
         return torch.cat([run.rows(root[rows]) for rows, run in self._passes()])
 
     def mark(self) -> tuple[float, dict[Any, Any], set[str]]:

@@ -101,32 +101,13 @@ class LimitedMemory(Metric):
 
 
 class Solved(Metric):
-    """A curvature matrix and a way to solve with it: the point's own, the one of an earlier step while that serves, or
-    the running average of those seen. `memory` is with it."""
+    """A curvature matrix and a way to solve with it; `memory` is what is remembered once the step is taken."""
 
     def __init__(
-        self,
-        part: parts.Matrix,
-        solver: parts.Solver,
-        point: Point,
-        memory: Memory,
-        seed: int,
-        loss: Callable[[Tensor], float],
+        self, matrix: Curvature, solver: parts.Solver, memory: Memory, loss: Callable[[Tensor], float]
     ) -> None:
-        self.solver, self.loss = solver, loss
-        if memory.matrix is not None and memory.count - memory.looked_at < part.refresh:
-            self.matrix: Curvature = memory.matrix
-            self.memory = memory
-            return
-        self.matrix = part.at(point, seed)
-        if part.decay > 0:
-            _require_small(self.matrix)
-            looks = memory.looks + 1
-            average = averaged(memory.matrix_average, numbers_of(self.matrix), looks, part.decay)
-            memory = msgspec.structs.replace(memory, matrix_average=average, looks=looks)
-            self.matrix = with_numbers(self.matrix, average)
-        kept = self.matrix if part.refresh > 1 else None
-        self.memory = msgspec.structs.replace(memory, matrix=kept, looked_at=memory.count)
+        self.matrix: Curvature = matrix
+        self.solver, self.memory, self.loss = solver, memory, loss
 
     def solve(self, gradient: Tensor, damping: float, cancel: Cancel) -> Solution:
         matrix = self.matrix
@@ -137,8 +118,9 @@ class Solved(Metric):
                 return Solution(-matrix.solve(gradient, damping), damping, matrix.title.lower())
             solver, why = _chosen(matrix, damping, plain)
         solution = self._by(solver, gradient, damping, plain, cancel)
-        reason = f"{solution.reason} (automatic: {why})"
-        return msgspec.structs.replace(solution, reason=reason) if why else solution
+        if not why:
+            return solution
+        return msgspec.structs.replace(solution, reason=f"{solution.reason} (automatic: {why})")
 
     def _by(self, solver: parts.Solver, gradient: Tensor, damping: float, plain: bool, cancel: Cancel) -> Solution:
         matrix = self.matrix
@@ -173,6 +155,22 @@ class Solved(Metric):
     def cubic(self, gradient: Tensor, weight: float) -> Solution:
         """The minimizer of the model with M/6 ‖δ‖³."""
         return with_cube(self.matrix, gradient, weight)
+
+
+def matrix_of(part: parts.Matrix, point: Point, memory: Memory, seed: int) -> tuple[Curvature, Memory]:
+    """The matrix of a step, and the memory with it: the point's own, the one of an earlier step while that serves, or
+    the running average of those looked at."""
+    if memory.matrix is not None and memory.count - memory.looked_at < part.refresh:
+        return memory.matrix, memory
+    matrix = part.at(point, seed)
+    if part.decay > 0:
+        _require_small(matrix)
+        looks = memory.looks + 1
+        average = averaged(memory.matrix_average, numbers_of(matrix), looks, part.decay)
+        memory = msgspec.structs.replace(memory, matrix_average=average, looks=looks)
+        matrix = with_numbers(matrix, average)
+    kept = matrix if part.refresh > 1 else None
+    return matrix, msgspec.structs.replace(memory, matrix=kept, looked_at=memory.count)
 
 
 def _require_small(matrix: Curvature) -> None:

@@ -8,6 +8,15 @@ import msgspec
 from msgspec import Meta
 
 NAN = float("nan")
+PROBED = (
+    "hessian_along_step",
+    "angle_newton",
+    "angle_gauss_newton",
+    "angle_natural_gradient",
+    "angle_natural_gradient_empirical",
+    "angle_kfac",
+)
+"""The numbers of a record that only a probe fills in."""
 NO_STEP = "no step"
 """How the outcome of a step begins that found no point to go to."""
 

@@ -90,7 +90,7 @@ class _Wolfe:
         self.looks += 1
         point = self.start.objective.at(self.start.theta + alpha * self.direction, self.start.watch)
         value, slope = torch.stack((point.value, point.gradient.dot(self.direction))).tolist()
-        self.work += point.work - 1 / 3  # a forward pass of every look is counted where looks are
+        self.work += point.work - point.costs.forward  # a forward pass of every look is counted where looks are
         return _Look(alpha, value, slope, point)
 
     def falls(self, at: _Look) -> bool:

@@ -13,13 +13,13 @@ from torch import Tensor
 from ngexplorer.cancellation import UNWATCHED, Cancel, Cancelled, Watch, never
 from ngexplorer.curvature import IndefiniteError
 from ngexplorer.objectives import Point
-from ngexplorer.objectives.point import FORWARD
 from ngexplorer.optimizers import metrics, parts, step_rules
 from ngexplorer.optimizers.geodesic import christoffel
 from ngexplorer.optimizers.kronecker import Kronecker, kronecker_metric
 from ngexplorer.optimizers.memory import Memory
 from ngexplorer.optimizers.optimizer import Optimizer
 from ngexplorer.optimizers.own_method import OwnMethod
+from ngexplorer.optimizers.parts.damping import set_to
 from ngexplorer.optimizers.solvers import Solution
 from ngexplorer.optimizers.step import NO_STEP, Rejection, Step
 from ngexplorer.optimizers.step_rules import Way
@@ -96,9 +96,25 @@ class Stepper:
             raise
         finally:
             point.watch = self.point.watch = UNWATCHED
-        trials = FORWARD * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
+        trials = point.costs.forward * (record.rejected_trials + (not record.outcome.startswith(NO_STEP)))
         share = point.objective.cases / self.objective.cases
         spent = share * (point.work - work + trials + self._beside) + self._apart
+        return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
+
+    def take(self, delta: Tensor, damping: float) -> Step:
+        """Take δ (P,), which solves (B + λI)δ = −∇h(θ) with some matrix B, whatever the method itself would do; and go
+        on with that λ, where there is one. The record is of that B. Where the run has diverged, the point stays."""
+        began, point = perf_counter(), self.point
+        work, self.rejections = point.work, []
+        length = float(torch.linalg.vector_norm(delta))
+        self.optimizer = msgspec.structs.replace(
+            self.optimizer, damping=set_to(self.optimizer.damping, damping, length)
+        )
+        self.control = _initial(self.optimizer.damping)
+        solution = Solution(delta, damping, "δ(λ) as given")
+        trial = attempt(point, delta, None, point.gradient, solution, Way(delta, 1.0, math.nan))
+        record = self._accept(trial, metrics.Plain(), self._seen(), self.control, 0, "")
+        spent = point.work - work + self.point.costs.forward
         return msgspec.structs.replace(record, step_seconds=perf_counter() - began, step_gradient_equivalents=spent)
 
     def _step(self, cancel: Cancel) -> Step:
@@ -216,11 +232,12 @@ class Stepper:
             case parts.Kronecker():
                 return kronecker_metric(part, point, memory, seed, lambda m, s: self._promised(m, s, memory))
             case _:
-                return metrics.Solved(part, self.optimizer.solver, point, memory, seed, self._loss_at)
+                matrix, memory = metrics.matrix_of(part, point, memory, seed)
+                return metrics.Solved(matrix, self.optimizer.solver, memory, self._loss_at)
 
     def _loss_at(self, delta: Tensor) -> float:
         """h(θ + δ), for a solver that looks at the loss."""
-        self._beside += FORWARD
+        self._beside += self.point.costs.forward
         return float(self.point.objective.at(self.point.theta + delta, self.point.watch).value)
 
     def _scheduled(self, count: int) -> float:
@@ -265,7 +282,7 @@ class Stepper:
             delta, bend = self._bent(metric, solution, delta, cancel), None
         elif isinstance(correction, parts.Midpoint):
             delta, bend = self._from_the_middle(solution, delta, way.learning_rate, memory, cancel), None
-        self._beside += way.looks * FORWARD + way.gradients
+        self._beside += way.looks * self.point.costs.forward + way.gradients
         found = self._bend(metric, solution, way, delta) if bend is None else bend
         return attempt(self.point, delta, found, drive, solution, way)
 
@@ -283,7 +300,7 @@ class Stepper:
             assert metric.matrix is not None
             before = memory.velocity if carried else None
             return step_rules.model_minimum(metric.matrix, drive, direction, before, solution.damping)
-        delta = rate * direction
+        delta = direction if rate == 1 else rate * direction
         if isinstance(momentum, parts.HeavyBall):
             return Way(delta + momentum.coefficient * memory.velocity, rate, momentum.coefficient)
         if isinstance(momentum, parts.Nesterov):
@@ -309,7 +326,7 @@ class Stepper:
         """M(δ) − M(0) of the step that a solution leads to, the damping's ½λ‖δ‖² included."""
         drive = self._drive(memory)
         way = self._way(metric, solution, drive, memory, self.point.watch.cancel)
-        self._beside += way.looks * FORWARD + way.gradients
+        self._beside += way.looks * self.point.costs.forward + way.gradients
         delta = way.delta
         bend = self._bend(metric, solution, way, delta) if way.bend is None else way.bend
         assert bend is not None  # d solves a system with the Kronecker form, and the model is of the Fisher itself

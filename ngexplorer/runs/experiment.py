@@ -17,7 +17,7 @@ from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.compare import differences, said
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.probes import Probes
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.race import Race, Run, distinct
 from ngexplorer.settings import SettingError, convert
 
 _TOLD = 2
@@ -69,8 +69,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             first = next(same, run.optimizer)
             paths = [path for path, *_ in differences(first, run.optimizer)[:_TOLD]]
             name = run.label or ", ".join((title, *(said(path, run.optimizer) for path in paths)))
-            numbered = (name, *(f"{name} {k}" for k in range(2, len(self.runs) + 1)))
-            labels.append(next(label for label in numbered if label not in labels))
+            labels.append(distinct(name, labels))
         return labels
 
     def check(self) -> None:
@@ -192,6 +191,7 @@ def to_toml(experiment: Experiment) -> str:
 def _from_raw(raw: dict[str, Any]) -> Experiment:
     """A run's own keys beside its optimizer's name, label, colour and switch are that optimizer's settings."""
     raw = dict(raw)
+    raw.pop("layout", None)  # of the window that shows it, no part of the experiment
     runs = raw.pop("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise SettingError("runs", "a list of tables is needed: [[runs]], each with an optimizer")

@@ -33,6 +33,8 @@ class Extremes:
     def grow(self, most: int = _AT_ONCE) -> bool:
         """Read new rows, so many at most; whether all that are published are now read."""
         length = len(self.history)
+        if self.read == length:
+            return True
         until = min(length, self.read + most)
         start = self.read // _BASE * _BASE
         whole = until // _BASE * _BASE
@@ -165,7 +167,9 @@ def _merged(entries: Array) -> Array:
 
 
 def _with_ends(rows: Rows, first: int, last: int) -> Rows:
-    return np.unique(np.concatenate(([first], rows, [last - 1])))
+    found = np.concatenate(([first], rows, [last - 1]))
+    found.sort(kind="stable")  # nearly so already
+    return found[np.concatenate(([True], found[1:] > found[:-1]))]
 
 
 def row_at(history: History, column: str, value: float) -> int:

@@ -57,6 +57,8 @@ class History:
         self.optimizer = optimizer
         self.seed = seed
         self.spectra: list[Spectrum] = []
+        self._by_matrix: tuple[int, dict[str, list[Spectrum]]] = (0, {})
+        """So many of the spectra by their matrix."""
         self.events: list[Event] = []
         self.rejections: dict[int, tuple[Rejection, ...]] = {}
         """The trials that a step rejected, by its number; written before its row."""
@@ -81,6 +83,19 @@ class History:
         self.snapshots.append(self._length, theta)
         self._length += 1
 
+    def until(self, step: int, label: str) -> History:
+        """A new history that has the rows of this one up to a step behind it, and goes its own way from there. What
+        happened until then is told by this one alone."""
+        made = History(label, self.optimizer, self.seed)
+        length = min(step + 1, self._length)
+        made._rows = self._rows.until(length)
+        made._words, made._codes = list(self._words), dict(self._codes)
+        made.snapshots = self.snapshots.copy_until(step)
+        made.spectra = [spectrum for spectrum in list(self.spectra) if spectrum.step <= step]
+        made.rejections = {at: trials for at, trials in list(self.rejections.items()) if at <= step}
+        made._length = length
+        return made
+
     def _code(self, text: str) -> float:
         """The number of a text: most steps repeat what others said."""
         code = self._codes.get(text)
@@ -103,6 +118,10 @@ class History:
         """A column of numbers at some rows only, all of them published. Raises KeyError as `column` does."""
         return self._rows.values(self._place(name), rows)
 
+    def value(self, name: str, row: int) -> float:
+        """A number of one published row. Raises KeyError as `column` does."""
+        return self._rows.value(self._place(name), row)
+
     def _place(self, name: str) -> int:
         if name not in _PLACES:
             raise KeyError(f"no column '{name}' (there are: {', '.join(COLUMNS)})")
@@ -123,9 +142,15 @@ class History:
         return self.snapshots.nearest(step)
 
     def spectra_at(self, step: int) -> list[Spectrum]:
-        """The latest spectrum of each matrix at or before a step."""
-        latest = {s.matrix: s for s in list(self.spectra) if s.step <= step}
-        return list(latest.values())
+        """The latest spectrum of each matrix at or before a step, in the order in which they were first taken."""
+        count, found = self._by_matrix
+        if count != len(self.spectra):
+            spectra, found = list(self.spectra), {}
+            for one in spectra:
+                found.setdefault(one.matrix, []).append(one)
+            self._by_matrix = (len(spectra), found)  # as a whole, for there may be other readers
+        places = ((taken, bisect_right(taken, step, key=_taken_at)) for taken in found.values())
+        return [taken[place - 1] for taken, place in places if place]
 
     def to_csv(self, path: str) -> None:
         """Write all rows to a CSV file, whole or not at all; see `ngexplorer.runs.export`."""
@@ -148,12 +173,23 @@ class _Rows:
         self._movable = True
 
     def append(self, place: int, values: list[float]) -> None:
+        chunk = self._new_chunk() if place % _CHUNK == 0 else self._store[1][-1]
+        chunk[:, place % _CHUNK] = values
+
+    def until(self, length: int) -> _Rows:
+        """A copy of the first so many rows."""
+        made = _Rows()
+        for start in range(0, length, _CHUNK):
+            end = min(start + _CHUNK, length)
+            made._new_chunk()[:, : end - start] = [self.column(i, start, end) for i in range(len(_PLACES))]
+        return made
+
+    def _new_chunk(self) -> NDArray[np.float64]:
         chunks = self._store[1]
-        if place % _CHUNK == 0:
-            if len(chunks) >= _BLOCK and self._movable:
-                chunks = self._moved()
-            chunks.append(np.full((len(_PLACES), _CHUNK), np.nan))
-        chunks[-1][:, place % _CHUNK] = values
+        if len(chunks) >= _BLOCK and self._movable:
+            chunks = self._moved()
+        chunks.append(np.full((len(_PLACES), _CHUNK), np.nan))
+        return chunks[-1]
 
     def _moved(self) -> list[NDArray[np.float64]]:
         """Move the chunks, all full, to the file; where that cannot be written, memory has to do."""
@@ -197,6 +233,14 @@ class _Rows:
             joined = np.concatenate([chunk[place] for chunk in chunks[first : last + 1]])
             found[~old] = joined[recent - first * _CHUNK]
         return found
+
+    def value(self, place: int, at: int) -> float:
+        blocks, chunks = self._store
+        size = blocks.shape[2]
+        if at < len(blocks) * size:
+            return float(blocks[at // size, place, at % size])
+        at -= len(blocks) * size
+        return float(chunks[at // _CHUNK][place, at % _CHUNK])
 
     def row(self, at: int) -> NDArray[np.float64]:
         blocks, chunks = self._store
@@ -244,12 +288,23 @@ class Snapshots:
         """Snapshots from that place on."""
         return self._kept[index:]
 
+    def copy_until(self, step: int) -> Snapshots:
+        """The same ones up to a step, to be gone on with."""
+        made, kept = Snapshots(self.budget), self._kept
+        made.stride = self.stride
+        made._kept = kept[: bisect_right(kept, step, key=_step_of)]
+        return made
+
     def until(self, step: int, most: int) -> list[tuple[int, NDArray[Any]]]:
         """Snapshots up to a step, the latest among them, and of the others at most so many, evenly spaced."""
         kept = self._kept
         count = bisect_right(kept, step, key=_step_of)
         stride = max(1, -(-count // most))
         return kept[:count:stride] + (kept[count - 1 : count] if (count - 1) % stride else [])
+
+
+def _taken_at(spectrum: Spectrum) -> int:
+    return spectrum.step
 
 
 def _step_of(entry: tuple[int, NDArray[Any]]) -> int:

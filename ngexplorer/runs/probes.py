@@ -102,7 +102,7 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = Never()
     angle_damping: Annotated[
-        float, Meta(gt=0, le=1e12, description="λ of those methods where the step itself has none")
+        float, Meta(title="Angles' λ", gt=0, le=1e12, description="λ of those methods where the step itself has none")
     ] = 1e-3
     spectra: Annotated[WithinShare | AnySchedule, Meta(description="Eigenvalues of the matrices")] = WithinShare()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
 from time import perf_counter
 from typing import Any, Literal
 
@@ -24,6 +26,20 @@ State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
 
 # A gradient cheaper than this is faster on one thread than shared out among several.
 _SHARED_OUT = 1e9
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a fork parts from another run: at the θ of a step, with δ(λ) instead of the step that was taken there."""
+
+    run: Run
+    step: int
+    damping: float
+
+    @property
+    def suffix(self) -> str:
+        """What its label has beside the other run's."""
+        return f"↳ {self.step}, λ {self.damping:.3g}"
 
 
 class Run:
@@ -49,6 +65,8 @@ class Run:
         """What its probes took, which is not in its own seconds; spectra count theirs themselves"""
         self.gradient_equivalents = 0.0
         self.history = History(label, optimizer.name, seed)
+        self.origin: Origin | None = None
+        """Where it parted from another run, of which it has all until then; None: it began at the start."""
         self._optimizers = [(0, optimizer)]
         """The optimizer, and after which step it was changed into that."""
         self._stepper: Stepper | None = None
@@ -61,6 +79,11 @@ class Run:
     def optimizer_of(self, step: int) -> Optimizer:
         """As it was when it took the step of that number, from 1."""
         return next(optimizer for after, optimizer in reversed(self._optimizers) if after < max(step, 1))
+
+    @property
+    def damping(self) -> float:
+        """What its rule damps the next step with: λ, a trust region's Δ or a cube's M; NaN before it has begun."""
+        return self._stepper.damping if self._stepper else math.nan
 
     @property
     def step(self) -> int:
@@ -109,13 +132,17 @@ class Run:
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
         """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
         self.begin()
+        self._go(lambda stepper: stepper.step(cancel), spectra, number)
+
+    def _go(self, take: Callable[[Stepper], Step], spectra: SpectrumProbe | None = None, number: int = 0) -> None:
+        """Take a step and write it down."""
         stepper = self._stepper
         if stepper is None or not self.live:
             return
         self.state = "running"
         looked = stepper.point
         try:
-            step = stepper.step(cancel)
+            step = take(stepper)
             if not math.isfinite(step.loss_after):
                 self._diverge(step)
                 return
@@ -135,6 +162,33 @@ class Run:
             raise
         except Exception as error:
             self._fail(error)
+
+    def fork(self, step: int, delta: Tensor, damping: float, matrix: str) -> Run:
+        """A new run that has this one's past up to a step, takes δ (P,) there and goes on with this one's optimizer as
+        it now is, damped by λ = `damping` where it has a λ.
+
+        δ solves (B + λI)δ = −∇h with B named by `matrix`, for the record. Momentum, running averages and draws begin
+        anew, so that all that follows is determined by θ, δ and λ. Raises ValueError where no θ of that step is kept.
+        """
+        theta, at = self.history.parameters(step)
+        if at != step:
+            raise ValueError(f"step {step}: its parameters are not kept any more; those of step {at} are")
+        origin = Origin(self, step, damping)
+        label = f"{self.label} {origin.suffix}"
+        steps = max(self.steps, step + 1)
+        fork = Run(self.objective, self.optimizer, label=label, seed=self.history.seed, steps=steps, probes=self.probes)
+        fork.origin = origin
+        fork.history = self.history.until(step, label)
+        row = fork.history.row(step)
+        fork.seconds, fork.gradient_equivalents = row["seconds"], row["gradient_equivalents"]
+        what = f"forked from {self.label} at step {step}: δ(λ) of {matrix}, λ = {damping:.6g}, instead of its own step"
+        fork.history.events.append(Event(step, "fork", what))
+        start = torch.as_tensor(theta).to(self.objective.initial_parameters)
+        fork._stepper = self.optimizer.start(self.objective, start, self.history.seed)
+        fork._optimizers = [(after, optimizer) for after, optimizer in self._optimizers if after < max(step, 1)]
+        fork._go(lambda stepper: msgspec.structs.replace(stepper.take(delta, damping), solver=f"δ(λ) of {matrix}"))
+        fork._optimizers.append((step, fork._stepper.optimizer))
+        return fork
 
     def _look(self, spectra: SpectrumProbe, number: int, point: Point, step: Step) -> None:
         """Take the spectra at the point that the step left, if they are due. What fails there is an event and changes
@@ -253,6 +307,13 @@ class Race:
         if not run.live:
             self.spectra.retire(number)
 
+    def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> Run:
+        """Put a fork of a run into the race, its first step taken; see `Run.fork`."""
+        fork = run.fork(step, delta, damping, matrix)
+        fork.label = fork.history.label = distinct(fork.label, [one.label for one in self.runs])
+        self.runs.append(fork)
+        return fork
+
     def set_steps(self, steps: int) -> None:
         """Change how many steps each run may take; one that had finished may go on."""
         for run in self.runs:
@@ -262,6 +323,12 @@ class Race:
         """Mark every live run as stopped; advancing it goes on where it stopped."""
         for run in self.live:
             run.state = "stopped"
+
+
+def distinct(label: str, taken: Sequence[str]) -> str:
+    """The label, numbered where it is taken."""
+    numbered = chain([label], (f"{label} {i}" for i in count(2)))
+    return next(one for one in numbered if one not in taken)
 
 
 def run(

@@ -144,4 +144,4 @@ def written(number: Number | None) -> str:
 def _digits(number: float, digits: int) -> str:
     if math.isnan(number):
         return "NaN"
-    return f"{number:.{digits}g}".replace("-", "−")
+    return f"{number:.{digits}g}".replace("e-0", "e-").replace("e+0", "e+").replace("-", "−")

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from ngexplorer import resource_files
+from ngexplorer.runs.history import NUMBERS
+from ngexplorer.settings import convert, unknown_name
 from ngexplorer.tour.checks import Check, Claim, Outcome
 
 if TYPE_CHECKING:
     from ngexplorer.runs.experiment import Experiment
 
 FOLDER = resource_files.ROOT / "tour"
+_SOURCE = "**In the paper:**"
+
+
+class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of the window a stop brings to the front: the `[layout]` of its file."""
+
+    front: tuple[str, ...] = ()
+    """The views that have to be seen, by name; which there are is the window's to say"""
+    columns: tuple[str, ...] = ("loss",)
+    """What the curves draw, a plot each"""
+    linear: tuple[str, ...] = ()
+    """Those of the columns that an axis of logarithms would not show"""
+    axis: Literal["step", "seconds", "gradient_equivalents"] = "step"
+    """Against what they draw it"""
+
+    def __post_init__(self) -> None:
+        for column in (*self.columns, *self.linear):
+            if column not in NUMBERS:
+                raise ValueError(unknown_name("column", column, list(NUMBERS)))
 
 
 class Stop:
@@ -39,8 +63,25 @@ class Stop:
 
     @property
     def text(self) -> str:
-        """The page, in Markdown."""
+        """The page, in Markdown with formulas; it begins with the title and ends with the section of the paper."""
         return (FOLDER / f"{self.name}.md").read_text(encoding="utf-8")
+
+    @property
+    def source(self) -> str:
+        """Where the paper says so, in Markdown: the end of the page."""
+        return self.text.partition(_SOURCE)[2].strip()
+
+    @property
+    def body(self) -> str:
+        """The page between its title and its source."""
+        return self.text.partition("\n")[2].partition(_SOURCE)[0].strip()
+
+    @property
+    def layout(self) -> Layout:
+        """What of the window it brings to the front. Raises SettingError."""
+        raw = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        found: Layout = convert(raw.get("layout", {}), Layout, f"{self.path.name}: layout")
+        return found
 
     def experiment(self) -> Experiment:
         """The experiment. Raises SettingError."""

@@ -40,9 +40,10 @@ def test_it_ends_where_the_record_says(digits, finest, optimizer):
         (make("newton"), "not solved for"),
         (make("natural-gradient", solver=CG, batches={"name": "mini-batch", "size": 100}), "batch"),
         (make("natural-gradient", solver=CG, curvature={"refresh": 2}), "earlier step"),
+        (make("natural-gradient", solver=CG, curvature={"decay": 0.9}), "running average"),
         (make("natural-gradient", solver=CG, averaging={"name": "polyak"}), "average of the iterates"),
     ],
-    ids=["dense", "batches", "refresh", "averaging"],
+    ids=["dense", "batches", "refresh", "decay", "averaging"],
 )
 def test_what_the_record_does_not_hold_is_said(digits, optimizer, reason):
     history = ngx.run(digits, optimizer, steps=2)

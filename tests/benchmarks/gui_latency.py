@@ -1,17 +1,22 @@
-"""How alive the window is while runs go on: late input, frames a second, the worker's speed, memory, scrubbing.
+"""How alive the window is at any load: late input, pictures a second, the worker, scrubbing, memory, first paint.
 
-Run it under a display (`xvfb-run`) or off-screen (`QT_QPA_PLATFORM=offscreen`); nothing is asserted.
+Run it under a display (`xvfb-run`) or off-screen (`QT_QPA_PLATFORM=offscreen`), on a machine that does nothing else;
+nothing is asserted. `--quick` takes under two minutes, all of it under eight.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import subprocess
 import sys
+import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Iterator
+from dataclasses import replace as replaced
+from pathlib import Path
+from time import perf_counter, thread_time, time
 
 import numpy as np
 import psutil
@@ -25,30 +30,34 @@ from ngexplorer import resource_files
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.panels.runs_table import RunsTable
+from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
+from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.gui.plots.stage import Stage
 from ngexplorer.gui.plots.trajectory import TrajectoryView
 from ngexplorer.gui.plots.view import View
-from ngexplorer.gui.session import Session
+from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives.models import MLP
 from ngexplorer.optimizers import Step, make
 from ngexplorer.runs import experiment as experiments
+from ngexplorer.runs import history as histories
 from ngexplorer.runs.experiment import Contender, Experiment
+from ngexplorer.runs.history import NUMBERS, TEXTS
+from ngexplorer.runs.race import Race
 
 _FRAME = 33
 _TABLE = 8
 """Frames between two looks at the table."""
+_CHUNK, _BLOCK = histories._CHUNK, histories._CHUNK * histories._BLOCK
+_WIDTH = len(NUMBERS + TEXTS)
+"""Columns of a row, each a float64."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measurement beside what is to be reached."""
-
-    work: str
-    reach: str
-    measured: str
+def show(work: str, reach: str, measured: str) -> None:
+    """One line of the table: what, what is to be reached, what was measured."""
+    print(f"| {work} | {reach} | {measured} |", flush=True)
 
 
 def digits(runs: int, *, slow: bool) -> Experiment:
@@ -62,7 +71,7 @@ def digits(runs: int, *, slow: bool) -> Experiment:
 
 
 class Bench(QWidget):
-    """Eight views at 1600 × 1000, pulled as the window pulls them, with a pointer over the first."""
+    """Eight views at 1600 × 1000 and the timeline, pulled as the window pulls them, with a pointer over the first."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -74,18 +83,22 @@ class Bench(QWidget):
             SpectrumView(session),
             SpectrumTimeView(session),
             TrajectoryView(session),
-            TrajectoryView(session),
+            MatricesView(session),
         ]
-        self.table = RunsTable(session)
+        self.table, self.timeline = RunsTable(session), Timeline(session)
         grid = QGridLayout(self)
         for i, widget in enumerate([*self.views, self.table]):
             grid.addWidget(widget, i // 3, i % 3)
+        grid.addWidget(self.timeline, 3, 0, 1, 3)
+        for line in range(3):
+            grid.setRowStretch(line, 1)
+            grid.setColumnStretch(line, 1)
         self.stage = Stage(self.views)
         self.served: dict[View, int] = defaultdict(int)
         """How often each view was brought up to date."""
         for view in self.views:
             self._count(view)
-        self._frames = 0
+        self.frames = 0
         self.timer = QTimer(self, interval=_FRAME, timerType=Qt.TimerType.PreciseTimer)
         self.timer.timeout.connect(self._frame)
         self.resize(1600, 1000)
@@ -101,8 +114,10 @@ class Bench(QWidget):
 
     def _frame(self) -> None:
         self.stage.frame()
-        self._frames += 1
-        if self._frames % _TABLE == 0:
+        self.frames += 1
+        if self.frames % 3 == 0:
+            self.timeline.pull()
+        if self.frames % _TABLE == 0:
             self.table.pull()
 
 
@@ -144,19 +159,29 @@ def lateness(seconds: float) -> np.ndarray:
     return np.array(heard)
 
 
+def steps_of(race: Race) -> int:
+    return sum(run.step for run in race.runs)
+
+
+def probed(race: Race) -> float:
+    """Seconds that spectra took so far: they are not the steps', with a window or without."""
+    return race.spectra.seconds if race.spectra is not None else 0.0
+
+
 def headless(experiment: Experiment, seconds: float) -> float:
-    """Steps a second of compute with no window."""
+    """Steps a second with no window, the spectra's time left out."""
     race = experiment.race()
     race.begin()
     for _ in range(3 * len(race.runs)):
         race.advance()
-    began, before = perf_counter(), sum(run.step for run in race.runs)
+    began, before, probe = perf_counter(), steps_of(race), probed(race)
     while perf_counter() - began < seconds:
         race.advance()
-    return (sum(run.step for run in race.runs) - before) / (perf_counter() - began)
+    return (steps_of(race) - before) / (perf_counter() - began - (probed(race) - probe))
 
 
-def opened(experiment: Experiment) -> Bench:
+@contextlib.contextmanager
+def opened(experiment: Experiment) -> Iterator[Bench]:
     session = Session(experiment, themes.DARK)
     bench = Bench(session)
     bench.show()
@@ -166,131 +191,254 @@ def opened(experiment: Experiment) -> Bench:
     first = bench.views[0]
     QCursor.setPos(first.mapToGlobal(QPoint(first.width() // 2, first.height() // 2)))
     events_for(0.3)
-    return bench
-
-
-def closed(bench: Bench) -> None:
+    yield bench
     bench.timer.stop()
-    bench.session.close()
-    bench.session.wait()
+    session.close()
+    session.wait()
     bench.close()
     application._take_down(bench)  # type: ignore[arg-type]
 
 
-def racing(seconds: float) -> list[Row]:
-    rows = []
-    for count, p99 in ((5, 16.7), (20, 33.0)):
-        for slow in (True, False):
-            experiment = digits(count, slow=slow)
-            alone = headless(experiment, seconds / 2)
-            bench = opened(experiment)
-            session = bench.session
-            session.toggle()
-            events_for(1.0)
-            bench.served.clear()
-            began, before = perf_counter(), sum(shown.run.step for shown in session.runs)
-            probe = session.race.spectra.seconds if session.race and session.race.spectra else 0.0
-            late = lateness(seconds)
-            took = perf_counter() - began
-            # What the probe takes is not the window's.
-            beside = (session.race.spectra.seconds - probe) if session.race and session.race.spectra else 0.0
-            speed = (sum(shown.run.step for shown in session.runs) - before) / (took - beside)
-            under = next((view for view in bench.views if view.underMouse()), bench.views[0])
-            frames = {view: served / took for view, served in bench.served.items()}
-            others = [frames.get(view, 0.0) for view in bench.views if view is not under]
-            kind = f"{count} runs, {1000 / alone:.2g} ms a step"
-            share = 90 if 1000 / alone >= 10 else 65
-            rows += [
-                Row(f"{kind}: input late, p50 / p99 / worst", f"– / {p99:g} / 50 ms",
-                    f"{np.median(late):.1f} / {np.percentile(late, 99):.1f} / {late.max():.0f} ms"),
-                Row(f"{kind}: pictures a second under the pointer", "30", f"{frames.get(under, 0):.0f}"),
-                Row(f"{kind}: of the others, the fewest", "10", f"{min(others, default=0):.0f}"),
-                Row(f"{kind}: the worker's speed", f"{share} %", f"{100 * speed / alone:.0f} %"),
-            ]  # fmt: skip
-            for row in rows[-4:]:
-                show(row)
-            rows.append(
-                Row(
-                    f"{kind}: a picture of each view",
-                    "",
-                    ", ".join(f"{1000 * v.cost:.0f}" for v in bench.views) + " ms",
-                )
+def racing(count: int, p99: float, seconds: float, *, slow: bool) -> None:
+    """So many runs going on: what the window and the worker take from each other."""
+    experiment = digits(count, slow=slow)
+    before_speed = headless(experiment, seconds / 4)
+    with opened(experiment) as bench:
+        race = bench.session.race
+        assert race is not None
+        bench.session.toggle()
+        events_for(1.0)
+        bench.served.clear()
+        began, before, probe, cpu, frames = perf_counter(), steps_of(race), probed(race), thread_time(), bench.frames
+        late = lateness(seconds)
+        took = perf_counter() - began
+        cpu, frames = thread_time() - cpu, bench.frames - frames
+        speed = (steps_of(race) - before) / (took - (probed(race) - probe))
+        under = next((view for view in bench.views if view.underMouse()), bench.views[0])
+        served = {view: bench.served[view] / took for view in bench.views}
+        costs = ", ".join(f"{1000 * view.cost:.1f}" for view in bench.views)
+    # Once more: the machine may have slowed down meanwhile.
+    alone = (before_speed + headless(experiment, seconds / 4)) / 2
+    kind = f"{count} runs, {1000 / alone:.2g} ms a step"
+    share = 90 if slow else 65
+    quantiles = f"{np.median(late):.1f} / {np.percentile(late, 99):.1f} / {late.max():.0f} ms"
+    show(f"{kind}: input late, p50 / p99 / worst", f"– / {p99:g} / 50 ms", quantiles)
+    show(f"{kind}: the plot under the pointer, a second", "30", f"{served.pop(under):.0f}")
+    show(f"{kind}: the slowest other plot, a second", "10", f"{min(served.values()):.0f}")
+    show(f"{kind}: the window's processor time a frame", "10 ms", f"{1000 * cpu / max(frames, 1):.1f} ms")
+    show(f"{kind}: a picture of each view", "", f"{costs} ms")
+    show(f"{kind}: the worker's share of {alone:,.0f} steps a second", f"{share} %", f"{100 * speed / alone:.0f} %")
+
+
+def record(shown: Shown, steps: int, number: int) -> None:
+    """Give a run so many rows in chunks, as they would lie after them: most in a file, the last in memory; θ at up to
+    2,000 steps, and 300 spectra where it has some. Columns that nothing here draws are zero."""
+    history = shown.history
+    step = np.arange(steps + 1.0)
+    generator = np.random.default_rng(number)
+    loss = 2.0 / np.sqrt(1 + step) * np.exp(0.05 * generator.normal(size=steps + 1))
+    columns = {
+        "step": step, "seconds": 1e-4 * step, "gradient_equivalents": step, "loss": loss, "validation_loss": 1.1 * loss,
+        "metric": 1 - 0.4 * loss, "gradient_norm": loss**2, "reduction_ratio": loss / loss.max(),
+        "damping": 1 / np.sqrt(1 + step), "step_seconds": np.full(steps + 1, 1e-4),
+    }  # fmt: skip
+    places = {histories._PLACES[name]: values for name, values in columns.items()}
+    blocks = (steps + 1) // _BLOCK
+    rows = histories._Rows()
+    if blocks:
+        rows._file = tempfile.TemporaryFile(prefix="ngexplorer-")  # noqa: SIM115
+        rows._file.truncate(blocks * _WIDTH * _BLOCK * 8)
+        store = np.memmap(rows._file, np.float64, "r+", shape=(blocks, _WIDTH, _BLOCK))
+        for place, values in places.items():
+            store[:, place] = values[: blocks * _BLOCK].reshape(blocks, _BLOCK)
+        rows._store = (store, [])
+    for begin in range(blocks * _BLOCK, steps + 1, _CHUNK):
+        chunk = np.zeros((_WIDTH, _CHUNK))
+        for place, values in places.items():
+            part = values[begin : begin + _CHUNK]
+            chunk[place, : len(part)] = part
+        rows._store[1].append(chunk)
+    theta, _ = history.parameters(0)
+    stride = 1
+    while steps // stride > 2000:
+        stride *= 2
+    history.snapshots.stride = stride
+    walk = (0.02 * generator.normal(size=(steps // stride + 1, len(theta)))).cumsum(0).astype(theta.dtype) + theta
+    history.snapshots._kept = [(stride * i, one) for i, one in enumerate(walk)]
+    if history.spectra:
+        found = [s for s in history.spectra if s.step == history.spectra[0].step]
+        times = np.linspace(0, steps, 300).astype(int).tolist()
+        history.spectra = [
+            replaced(
+                s, step=at, eigenvalues=np.sort(s.eigenvalues * np.exp(0.1 * generator.normal(size=len(s.eigenvalues))))
             )
-            show(rows[-1])
-            closed(bench)
-    return rows
+            for at in times
+            for s in found
+        ]
+    history._words, history._codes = [""], {"": 0.0}
+    history._rows, history._length = rows, steps + 1
 
 
-def long(steps: int) -> list[Row]:
-    """20 runs of so many recorded steps: what they take, and how fast one scrubs through them."""
-    experiment = digits(20, slow=False)
-    bench = opened(experiment)
-    session, process = bench.session, psutil.Process()
-    before = process.memory_info().rss
-    generator = np.random.default_rng(0)
-    noise = generator.normal(size=4096)
-    for number, shown in enumerate(session.runs):
-        history, theta = shown.history, shown.history.parameters(0)[0]
-        for k in range(len(history), steps + 1):
-            loss = float(2.0 / (1 + k) ** 0.5 * np.exp(0.2 * noise[(k + 77 * number) % 4096]))
-            row = {"step": float(k), "seconds": 1e-4 * k, "gradient_equivalents": float(k), "loss": loss,
-                   "validation_loss": 1.1 * loss, "metric": 0.9}  # fmt: skip
-            record = Step(loss_before=loss, loss_after=loss, gradient_norm=loss, reduction_ratio=noise[k % 4096])
-            history.append(row, record, theta)
-        events_for(0.0)
-    grown = (process.memory_info().rss - before) / 2**20
-    rows = [Row(f"20 runs of {steps:,} steps: memory", "what is recorded, and mapped", f"{grown:,.0f} MB")]
-    show(rows[0])
-    events_for(3.0)
-    pictures = []
-    for step in np.linspace(0, steps, 60).astype(int).tolist():
-        began = perf_counter()
-        session.set_time(step)
-        for view in bench.views:
-            view.pull()
-            for frame in view.frames:
-                frame.viewport().repaint()
-        pictures.append(1000 * (perf_counter() - began))
-    text = f"{np.median(pictures):.0f} / {np.percentile(pictures, 99):.0f} ms"
-    rows.append(Row(f"20 runs of {steps:,} steps: scrubbing, all views at a position, p50 / p99", "33 ms", text))
-    show(rows[-1])
-    session.set_time(None)
-    late = lateness(3.0)
-    rows.append(Row(f"20 runs of {steps:,} steps: input late at rest, p99 / worst", "33 / 50 ms",
-                    f"{np.percentile(late, 99):.1f} / {late.max():.0f} ms"))  # fmt: skip
-    show(rows[-1])
-    bench.hide()
-    bench.served.clear()
-    session.set_time(5)
-    events_for(1.0)
-    rows.append(Row("hidden views drawn", "0", f"{sum(bench.served.values())}"))
-    show(rows[-1])
-    closed(bench)
-    return rows
+def recorded(steps: int, positions: int) -> None:
+    """20 runs of so many recorded steps, half of them of second order: how fast one scrubs through them."""
+    experiment = digits(20, slow=True)
+    first_order = digits(10, slow=False).runs
+    experiment = replace(experiment, runs=(*experiment.runs[:10], *first_order))
+    with opened(experiment) as bench:
+        session = bench.session
+        session.step()
+        application._wait(lambda: session.state == "paused" and all(shown.run.step == 1 for shown in session.runs))
+        session.racer.close()
+        session.racer.wait()
+        for number, shown in enumerate(session.runs):
+            shown.run.steps = steps
+            record(shown, steps, number)
+        kind = f"20 runs of {steps:,} steps"
+        application._wait(lambda: all(not view.pull() for view in bench.views) and session.analyst.idle)
+        took, cpu = [], []
+        for step in np.linspace(steps, 0, positions).astype(int).tolist():
+            began, at = perf_counter(), thread_time()
+            session.set_time(step)
+            for view in bench.views:
+                view.pull()
+                for frame in view.frames:
+                    frame.viewport().repaint()
+            bench.table.pull()
+            took.append(1000 * (perf_counter() - began))
+            cpu.append(1000 * (thread_time() - at))
+        text = f"{np.median(took):.0f} / {np.percentile(took, 99):.0f} ms ({np.median(cpu):.0f} ms of processor time)"
+        show(f"{kind}: scrubbing, all views at a position, p50 / p99", "33 ms", text)
+        session.set_time(None)
+        late = lateness(2.0)
+        text = f"{np.percentile(late, 99):.1f} / {late.max():.0f} ms"
+        show(f"{kind}: input late at rest, p99 / worst", "33 / 50 ms", text)
 
 
-def show(row: Row) -> None:
-    print(f"| {row.work} | {row.reach} | {row.measured} |", flush=True)
+def anonymous() -> int:
+    """Bytes of memory that no file stands behind."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return 1024 * int(line.split()[1])
+    raise OSError("no RssAnon in /proc/self/status")
+
+
+def memory(steps: int) -> None:
+    """One run of so many rows appended one by one, the window drawing them: what a row takes."""
+    with opened(digits(1, slow=False)) as bench:
+        history = bench.session.runs[0].history
+        history.snapshots.budget = 1 << 20
+        theta, _ = history.parameters(0)
+        noise = np.random.default_rng(0).normal(size=4096).tolist()
+
+        def extend(until: int) -> int:
+            for k in range(len(history), until):
+                row = dict.fromkeys(histories.LEADING, float(k)) | {"loss": 2.0 + noise[k % 4096]}
+                history.append(row, Step(loss_before=1.0, loss_after=1.0, gradient_norm=abs(noise[k % 4096])), theta)
+                if k % 2048 == 0:
+                    QApplication.processEvents()
+            events_for(0.5)
+            return anonymous()
+
+        # The memory of the first blocks, once they are in the file, is there for the next ones.
+        before = extend(2 * _BLOCK + _CHUNK)
+        grown = extend(2 * _BLOCK + _CHUNK + steps // _BLOCK * _BLOCK) - before
+        moved = len(history._rows._store[0]) - 2
+    rows = steps // _BLOCK * _BLOCK
+    text = f"{8 * _WIDTH * moved * _BLOCK / rows:.0f} in a file and {grown / rows:.1f} in memory"
+    show(f"bytes a recorded step takes ({_WIDTH} columns of 8)", f"{8 * _WIDTH} and little else", text)
+
+
+def hidden(seconds: float) -> None:
+    """5 runs going on behind a window that cannot be seen."""
+    with opened(digits(5, slow=False)) as bench:
+        bench.session.toggle()
+        events_for(0.5)
+        bench.hide()
+        events_for(0.2)
+        bench.served.clear()
+        cpu, frames = thread_time(), bench.frames
+        events_for(seconds)
+        text = f"{sum(bench.served.values())} ({1000 * (thread_time() - cpu) / max(bench.frames - frames, 1):.2f} ms)"
+    show("hidden views drawn (processor time of a frame, the table's included)", "0", text)
+
+
+_OPEN = """
+import sys, time
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+class Ear(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Paint and isinstance(watched, QWidget) and watched.isWindow():
+            kind = type(watched).__name__
+            if kind not in heard:
+                heard.append(kind)
+                print(kind, time.time(), flush=True)
+            if kind == "MainWindow":
+                QTimer.singleShot(0, QApplication.instance().quit)
+        return False
+
+heard = []
+ear = Ear()
+init = QApplication.__init__
+def started(self, *arguments):
+    init(self, *arguments)
+    self.installEventFilter(ear)
+QApplication.__init__ = started
+sys.argv = ["ngexplorer"]
+from ngexplorer.cli import main
+main([])
+"""
+
+
+def first_paint(times: int) -> None:
+    """From the command to the first picture on the screen and to the window with all its panels, the best of several,
+    everything being in the system's file cache."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(times + 1):
+        began = time()
+        said = subprocess.run([sys.executable, "-c", _OPEN], capture_output=True, text=True, timeout=120).stdout
+        at = {line.split()[0]: float(line.split()[1]) - began for line in said.splitlines() if len(line.split()) == 2}
+        found["first"].append(min(at.values(), default=float("nan")))
+        found["whole"].append(at.get("MainWindow", float("nan")))
+    show("first paint", "1.5 s", f"{min(found['first']):.2f} s")
+    show("the whole window", "", f"{min(found['whole']):.2f} s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=["racing", "long", []], help="which parts (default: both)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each race")
-    parser.add_argument("--steps", type=int, default=1_000_000, help="recorded steps of each long run")
+    parts = ("racing", "recorded", "memory", "hidden", "start")
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which parts (default: all)")
+    parser.add_argument("--quick", action="store_true", help="shorter races, fewer positions, no million steps")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", help="recorded steps to scrub through (default: up to a million)"
+    )
     options = parser.parse_args()
+    seconds, positions = (4.0, 20) if options.quick else (20.0, 60)
     torch.set_num_threads(1)
     app: QApplication = application.prepare()
+    application.keep_what_is_imported()
     themes.apply(themes.DARK, app)
-    parts: dict[str, Callable[[], list[Row]]] = {
-        "racing": lambda: racing(options.seconds),
-        "long": lambda: long(options.steps),
-    }
     load = ", ".join(f"{load:.1f}" for load in psutil.getloadavg())
-    print(f"{app.platformName()}, {psutil.cpu_count()} cores, load {load} before, torch {torch.__version__}\n")
-    print("| what | reach | measured |\n|---|---|---|", flush=True)
-    for name in options.parts or parts:
-        parts[name]()
+    print(
+        f"{app.platformName()}, {psutil.cpu_count()} cores, load {load} before, Python {sys.version.split()[0]}, "
+        f"torch {torch.__version__}\n\n| what | reach | measured |\n|---|---|---|",
+        flush=True,
+    )
+    chosen = options.parts or parts
+    if "racing" in chosen:
+        for count, p99 in ((5, 16.7), (20, 33.0)):
+            for slow in (True, False):
+                racing(count, p99, seconds, slow=slow)
+    if "recorded" in chosen:
+        for steps in options.steps or ((10_000, 100_000) if options.quick else (10_000, 100_000, 1_000_000)):
+            recorded(steps, positions)
+    if "memory" in chosen:
+        memory(150_000 if options.quick else 600_000)
+    if "hidden" in chosen:
+        hidden(1.0)
+    if "start" in chosen:
+        first_paint(1 if options.quick else 3)
 
 
 if __name__ == "__main__":

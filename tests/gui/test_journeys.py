@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QInputDialog
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.panels.export import Export
-from ngexplorer.gui.plots.lines import clipped
+from ngexplorer.gui.plots.strokes import clipped
 from ngexplorer.gui.session import Notice
 from ngexplorer.optimizers import make
 from ngexplorer.runs import experiment as experiments

@@ -65,6 +65,8 @@ def test_a_copy_is_on_the_clipboard(person):
 class Drawn:
     """A view that costs what it is told to, and counts."""
 
+    can_wait = False
+
     def __init__(self, cost, under=False, seen=True):
         self.cost, self.under, self.seen, self.pictures, self.looks = cost, under, seen, 0, 0
 

@@ -15,10 +15,11 @@ from PySide6.QtGui import QColor
 from ngexplorer.analysis.relief import contour_levels
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import chosen_plane, trajectory
-from ngexplorer.gui.plots.axes import compact, logarithm, power_of_ten
-from ngexplorer.gui.plots.lines import Line, bounds, clipped, dashed, pen
+from ngexplorer.gui.plots.axes import between_decades, compact, logarithm, power_of_ten
+from ngexplorer.gui.plots.lines import Line, bounds, pen
+from ngexplorer.gui.plots.paths import holding
+from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
-from ngexplorer.gui.plots.trajectory import holding
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
 from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
@@ -47,10 +48,18 @@ def test_a_clipped_line_is_the_line_where_it_can_be_seen(points):
     assert length == pytest.approx((inside * np.hypot(*np.diff(points, axis=0).T)).sum(), abs=0.5)
 
 
-@given(st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0), (4.0, 2.0, 1.0, 2.0)]))
+@given(
+    st.lists(st.floats(-40, 40), min_size=2, max_size=30), st.sampled_from([(5.0, 3.0, 5.0, 3.0), (4.0, 2.0, 1.0, 2.0)])
+)
 def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
     x, y = 7.0 * np.arange(len(heights)), np.array(heights)
-    dash_x, dash_y, joined = dashed(x, y, np.array(pattern))
+    whole = np.append(np.ones(len(x) - 1, bool), False)
+    # After another line of another pattern: each has its own, from its own beginning.
+    both = Strokes(np.tile(x, 2), np.tile(y, 2), np.tile(whole, 2), np.repeat([0, 1], len(x)))
+    found = dashed(both, np.array([[3.0, 1.0, 2.0, 1.0], pattern]))
+    second = found.line == 1
+    dash_x, dash_y, joined = found.x[second], found.y[second], found.joined[second]
+    assert not joined[-1] and not found.joined[~second][-1]
     np.testing.assert_allclose(np.interp(dash_x, x, y), dash_y, atol=1e-9)
     length = np.hypot(np.diff(x), np.diff(y)).sum()
     pieces = np.hypot(np.diff(dash_x), np.diff(dash_y))
@@ -59,6 +68,19 @@ def test_dashes_are_the_pattern_along_the_line_and_stay_on_it(heights, pattern):
     whole, rest = divmod(length, bounds_of[-1])
     begun = sum(min(max(rest - a, 0), b - a) for a, b in list(pairwise(bounds_of))[::2])
     assert pieces[joined[:-1] == 1].sum() == pytest.approx(whole * sum(pattern[::2]) + begun, abs=1e-6)
+
+
+@given(arrays(np.float64, 40, elements=st.floats(-3, 3)), st.sampled_from([0.0, 0.01, 1.0]))
+def test_a_thinned_line_cannot_be_told_from_the_whole_one(noise, size):
+    x = 0.5 * np.arange(40)
+    y = 10 * np.sin(x / 9) + size * noise
+    whole = Strokes(x, y, np.append(np.ones(39, bool), False), np.zeros(40, int))
+    thin = whole.thinned()
+    assert (thin.x[[0, -1]] == x[[0, -1]]).all() and thin.joined[:-1].all() and not thin.joined[-1]
+    at, down = np.interp(x, thin.x, thin.y), np.abs(np.gradient(y, x))
+    assert (np.abs(at - y) / np.hypot(1, down)).max() < 0.3, "pixels"
+    if size == 0:
+        assert len(thin.x) < 12
 
 
 def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():
@@ -113,6 +135,15 @@ def test_the_logarithm_of_what_is_not_positive_is_no_number(values):
 )
 def test_numbers_are_short_with_a_true_minus(value, text):
     assert compact(value) == text
+
+
+@given(st.floats(-12, 12), st.floats(1e-5, 1.999))
+def test_along_a_log_axis_stand_a_few_round_numbers_however_narrow_it_is(low, width):
+    high = low + width
+    decades = range(math.ceil(low), math.floor(high) + 1)
+    found = between_decades(low, high, len(decades))
+    assert all(low <= v <= high for v in found)
+    assert 4 <= len(found) + len(set(decades) - {round(v, 9) for v in found}) <= 15
 
 
 def test_powers_of_ten_are_written_as_people_do():

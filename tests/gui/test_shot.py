@@ -7,10 +7,12 @@ import sys
 import pytest
 from PySide6.QtGui import QColor, QImage
 
+from ngexplorer import cli
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.runs import experiment as experiments
+from ngexplorer.tour import STOPS
 
 
 @pytest.fixture
@@ -55,6 +57,16 @@ def test_a_picture_shows_all_steps_and_replaces_an_older_one(qapp, two_moons, tm
         ("Adam", "finished", "7"),
         ("Newton", "finished", "7"),
     ]
+
+
+def test_a_picture_of_a_stop_has_its_page(qapp, tmp_path, monkeypatch):
+    path, seen = tmp_path / "stop.png", []
+    settle = MainWindow.settle
+    monkeypatch.setattr(MainWindow, "settle", lambda self: (settle(self), seen.append(self.tour.title.text())))
+    arguments = ("shot", "--tour", "1", "--steps", "3", "--size", "1440x800", "--theme", "light", "--out", str(path))
+    assert cli.main(list(arguments)) == 0
+    assert_looks(path, themes.LIGHT, 1440, 800)
+    assert seen[-1] == STOPS[0].title
 
 
 def test_a_name_that_is_no_picture_s_leaves_no_file(qapp, two_moons, tmp_path):

@@ -203,6 +203,7 @@ def test_where_the_window_is_narrow_it_is_closed_until_it_is_opened(sit_at, vall
     QCoreApplication.processEvents()
     panel.pull()
     assert "ρ" in panel.words.text()
+    assert panel.width() >= 250 and not person.window.setup.visibleRegion().contains(person.window.setup.rect())
 
 
 def test_another_race_is_another_story(taken_apart, valley, two_moons):

@@ -243,26 +243,26 @@ def test_shaded_relief_takes_the_place_of_the_contours(sit_at, valley, theme):
     person = sit_at(valley("newton", steps=3), theme=theme)
     person.draws_all()
     view = person.window.trajectory
-    assert view.contours.levels > 5 and not view.shading.isVisible()
+    assert view.ground.contours.levels > 5 and not view.ground.shading.isVisible()
     button = next(b for b in view._switches if b.defaultAction() is view.relief)
     person.clicks(button)
     person.until(lambda: (view.pull(), view.settled)[1])
     view.pull()
-    assert view.shading.isVisible() and view.contours.levels == 0
+    assert view.ground.shading.isVisible() and view.ground.contours.levels == 0
     shaded = relief(view.surface.values)
-    np.testing.assert_array_equal(view.shading.image, relief_colours(shaded, theme))
-    box = view.shading.mapRectToParent(view.shading.boundingRect())
+    np.testing.assert_array_equal(view.ground.shading.image, relief_colours(shaded, theme))
+    box = view.ground.shading.mapRectToParent(view.ground.shading.boundingRect())
     left, right, low, high = view.surface.window
     pixel = (right - left) / 256
     assert (box.left() + pixel / 2, box.right() - pixel / 2) == pytest.approx((left, right))
     assert (box.top() + box.bottom()) / 2 == pytest.approx((low + high) / 2)
     # Where the ground falls to the lower right it lies in the shade, where it rises there in the light.
-    lit = view.shading.image[..., :3].sum(-1)[shaded.light > 0.9].mean()
-    dim = view.shading.image[..., :3].sum(-1)[shaded.light < 0.3].mean()
+    lit = view.ground.shading.image[..., :3].sum(-1)[shaded.light > 0.9].mean()
+    dim = view.ground.shading.image[..., :3].sum(-1)[shaded.light < 0.3].mean()
     assert lit > dim
     person.clicks(button)
     view.pull()
-    assert view.contours.levels > 5 and not view.shading.isVisible()
+    assert view.ground.contours.levels > 5 and not view.ground.shading.isVisible()
 
 
 def test_the_profile_is_the_true_loss_and_that_under_the_path(raced):
@@ -274,12 +274,15 @@ def test_the_profile_is_the_true_loss_and_that_under_the_path(raced):
     shown = person.session.runs[1]
     wanted = list(profile(shown.run.objective, view.surface.plane, thetas_of(shown), never))[-1]
     plane_line, true_line = view.path_profile.lines.shown
-    np.testing.assert_allclose(10**true_line.y, wanted.loss, rtol=1e-10)
-    np.testing.assert_allclose(10**plane_line.y, wanted.plane_loss, rtol=1e-10)
-    np.testing.assert_allclose(10**true_line.y, shown.history["loss"], rtol=1e-8)
+    log = view.path_profile.frame.item.getAxis("left").logMode
+    true, beside = (10**line.y if log else line.y for line in (true_line, plane_line))
+    np.testing.assert_allclose(true, wanted.loss, rtol=1e-10)
+    np.testing.assert_allclose(beside, wanted.plane_loss, rtol=1e-10)
+    np.testing.assert_allclose(true, shown.history["loss"], rtol=1e-8)
     gaps = np.abs(wanted.plane_loss - wanted.loss)
     assert f"(step {int(gaps.argmax())})" in view.path_profile.words.text()
     assert view.path_profile.isVisible() and len(view.frames) == 2
+    assert view.entries[-1].label == "Newton on the plane", "a picture's legend tells the two apart"
     person.session.set_time(4)
     view.pull()
     assert true_line.dots[0, 0] == 8 and view.path_profile.lines.shown[1].dots[0, 0] == 4

@@ -157,6 +157,17 @@ def test_work_is_counted_in_gradients(mlp, objective_of):
     assert point.work == pytest.approx(1 + 2 / 3)
 
 
+def test_a_gradient_of_a_single_layer_is_two_products(objective_of):
+    objective = objective_of(nn.Linear(3, 2).double(), SquaredError())
+    assert objective.gradient_flops == pytest.approx(2 * 2 * objective.cases * 3 * 2)
+    point = objective.at(objective.initial_parameters)
+    assert point.work == pytest.approx(1 / 2)
+    assert point.gradient.shape == (objective.parameters,)
+    assert point.work == pytest.approx(1)
+    point.product(objective.initial_parameters, lambda moved, rows: moved, second_order=True)
+    assert point.work == pytest.approx(2)
+
+
 def test_a_point_is_what_it_was_when_more_is_asked_of_it(mlp, objective_of):
     objective = objective_of(mlp(3, 4, 2), SquaredError())
     point = objective.at(objective.initial_parameters)

@@ -7,6 +7,7 @@ import torch
 import ngexplorer as ngx
 from ngexplorer.objectives.losses import SoftmaxCrossEntropy
 from ngexplorer.optimizers import Optimizer, make, parts
+from ngexplorer.optimizers.step import PROBED
 
 
 def torchs_iterates(objective, make_optimizer, steps):
@@ -102,7 +103,7 @@ def test_a_first_order_record_has_nothing_of_a_model_it_does_not_have(mlp, objec
         "damping",
         "step_norm_curvature",
         "curvature_along_step",
-        "hessian_along_step",
+        *PROBED,
         "lowest_eigenvalue",
         "solver_iterations",
         "solver_residual",

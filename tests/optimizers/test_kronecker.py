@@ -195,7 +195,12 @@ def test_gamma_is_the_candidate_whose_step_has_the_lowest_model(classifier):
 def test_a_chosen_gamma_rises_with_the_damping_of_a_rejected_trial(classifier):
     """As √λ does, or the rejected direction would be tried again."""
     stepper = make(
-        "kfac", step="fixed", momentum="none", damping={"initial": 1e-4}, curvature={"refresh": 5, "adapt": 20}
+        "kfac",
+        learning_rate=20.0,
+        step="fixed",
+        momentum="none",
+        damping={"initial": 1e-4},
+        curvature={"refresh": 5, "adapt": 20},
     ).start(classifier)
     step = stepper.step()
     assert step.rejected_trials > 0 and step.outcome.startswith("accepted")

@@ -8,6 +8,7 @@ import torch
 
 from ngexplorer.cancellation import Cancelled
 from ngexplorer.optimizers import RECIPES, make, parts
+from ngexplorer.optimizers.step import PROBED
 
 # Steps to the minimum of a convex problem, and the gap in h left then: (quadratic of condition 100, logistic).
 CONVERGED = {
@@ -69,7 +70,7 @@ def refused(name, problem):
 
 def absent(optimizer, step, first):
     """The columns that must be NaN, and those that may be."""
-    must, may = {"hessian_along_step"}, {"reduction_ratio", "lowest_eigenvalue"}  # ρ is not said within rounding
+    must, may = set(PROBED), {"reduction_ratio", "lowest_eigenvalue"}  # ρ is not said within rounding
     if not optimizer.second_order:
         must |= {"solver_iterations", "solver_residual", "lowest_eigenvalue", "damping", "predicted_change_damped"}
         if not isinstance(optimizer.curvature, parts.LimitedMemory):

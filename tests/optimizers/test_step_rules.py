@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import ngexplorer as ngx
 from ngexplorer.cancellation import UNWATCHED, Cancelled, never
+from ngexplorer.objectives.point import DEEP
 from ngexplorer.optimizers import Optimizer, make, parts
 from ngexplorer.optimizers.step_rules import armijo, model_minimum, wolfe
 
@@ -21,6 +22,7 @@ class Curve:
 
     watch = UNWATCHED
     work = 1.0
+    costs = DEEP
 
     def __init__(self, bend, waves, t=0.0):
         self.bend, self.waves = bend, waves

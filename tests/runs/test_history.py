@@ -197,3 +197,20 @@ def test_a_path_is_few_snapshots_evenly_spaced_up_to_a_step_and_the_last_of_them
 def test_without_a_snapshot_there_is_no_nearest():
     with pytest.raises(IndexError, match="no snapshot yet"):
         History("", "", 0).parameters(0)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 65, 300])
+def test_a_single_number_is_that_of_its_column(rows, small_blocks):
+    history = filled(rows)
+    for row in range(0, rows, 5):
+        assert history.value("loss", row) == history["loss"][row]
+    with pytest.raises(KeyError, match="no column 'losss'"):
+        history.value("losss", 0)
+
+
+def test_spectra_that_come_are_found_beside_those_that_were_asked_for_before():
+    history = filled(10)
+    for step in range(5):
+        history.spectra.append(Spectrum(step, "fisher", np.zeros(3), 1.0))
+        assert [s.step for s in history.spectra_at(9)] == [step]
+        assert [s.step for s in history.spectra_at(1)] == [min(step, 1)]

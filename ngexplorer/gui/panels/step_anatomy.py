@@ -27,7 +27,7 @@ _LIVE = 0.15
 """Seconds between two steps that are shown while a race goes on: faster than that nobody reads."""
 _MARTENS = "Martens 2020, "
 _DIGITS = r"[−+]?\d[\d,]*(?:\.\d+)?(?:e[−+]?\d+)?\b"
-_NUMBER = re.compile(rf"(?:ρ = )?(?<![\w.]){_DIGITS}(?: → {_DIGITS})?")
+_NUMBER = re.compile(rf"(?:ρ\u00a0=\u00a0)?(?<![\w.]){_DIGITS}(?: → {_DIGITS})?")
 
 
 class StepAnatomy(QFrame):
@@ -186,7 +186,9 @@ class StepAnatomy(QFrame):
         theme = self.session.theme
         lines = []
         for text in said:
-            marked = _NUMBER.sub(lambda found: f"<b>{found.group()}</b>", html.escape(_minus(text)))
+            marked = _NUMBER.sub(
+                lambda found: f"<b>{found.group()}</b>", html.escape(_minus(text).replace("ρ = ", "ρ\u00a0=\u00a0"))
+            )
             warned = "rejected" in text or text.startswith(("no step", "the loss is not finite"))
             lines.append(_coloured(_sentence(marked), theme.warning) if warned else _sentence(marked))
         lines += [_coloured(_sentence(html.escape(text)), theme.error) for text in ending]

@@ -28,7 +28,7 @@ from ngexplorer.gui.plots.view import toggle
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs.history import Event
 
-_KINDS = ("edit", "diverged", "failed")
+_KINDS = ("edit", "fork", "diverged", "failed")
 """What is jumped to; probes that failed changed nothing."""
 _BINS = 1024
 _NEAR = 5
@@ -144,7 +144,10 @@ class Track(QSlider):
             x, top = self.place(mark.step), middle - 11
             colour = themes.line_colour(mark.colour, theme)
             painter.setPen(QPen(colour, 1.6))
-            if mark.kind == "edit":
+            if mark.kind == "fork":  # two ways from one
+                for end in (QPointF(x - 3, top), QPointF(x + 3, top)):
+                    painter.drawLine(QPointF(x, top + 7), end)
+            elif mark.kind == "edit":
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(colour)
                 corners = ((-4, 0), (4, 0), (0, 6))
@@ -266,6 +269,8 @@ class Timeline(QWidget):
         if self._generation != session.generation:
             self._generation, self._read, self._rejections = session.generation, [0] * len(session.runs), Rejections()
             self._stop_playing()
+        for shown in session.runs[len(self._read) :]:  # forks, whose past the others have told of
+            self._read.append(shown.run.origin.step + 1 if shown.run.origin is not None else 0)
         for number, shown in enumerate(session.runs):
             since, length = self._read[number], len(shown.history)
             if length > since and shown.run.optimizer.second_order:

@@ -12,6 +12,8 @@ from PySide6.QtCore import Signal
 
 from ngexplorer.gui import theme as themes
 
+_FEW = 4
+"""So many numbers at least stand along a log axis: those at its ends are not written."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -31,13 +33,13 @@ def compact(value: float) -> str:
 
 
 class Axis(pg.AxisItem):
-    """True minus signs; on a log axis whole decades, and 2 and 5 between them where fewer than two are in sight; only
-    whole numbers on an axis of steps or ranks."""
+    """True minus signs; on a log axis whole decades, and numbers between them where few are seen; only whole numbers
+    on an axis of steps or ranks."""
 
     whole = False
 
     def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
-        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else f"{10.0**v:.3g}" for v in values]
+        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else f"{10.0**v:.6g}" for v in values]
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
         return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
@@ -51,9 +53,22 @@ class Axis(pg.AxisItem):
         decades = [float(v) for v in range(first, last + 1) if v % step == 0]
         if high - low >= 2:
             return [(step, decades)]
-        between = [k + math.log10(m) for k in range(math.floor(low), math.ceil(high)) for m in (2, 3, 5, 7)]
-        wanted = between if high - low < 0.8 else [v for v in between if round(10 ** (v % 1)) in (2, 5)]
-        return [(1.0, decades), (0.3, [v for v in wanted if low <= v <= high])]
+        return [(1.0, decades), (0.3, between_decades(low, high, len(decades)))]
+
+
+def between_decades(low: float, high: float, decades: int) -> list[float]:
+    """Logarithms of a few round numbers within less than two decades, of which so many are marked already: 2 and 5, 3
+    and 7 too where these are few, and even steps where they all are."""
+    for multiples in ((2, 5), (2, 3, 5, 7)):
+        exponents = range(math.floor(low), math.ceil(high))
+        found = [v for k in exponents for m in multiples if low <= (v := k + math.log10(m)) <= high]
+        if decades + len(found) >= _FEW:
+            return found
+    least, span = 10.0**low, 10.0**high - 10.0**low
+    power = 10.0 ** math.floor(math.log10(span / _FEW))
+    step = max((m * power for m in (1, 2, 5) if m * power <= span / _FEW), default=power)
+    first = math.ceil(least / step)
+    return [math.log10(k * step) for k in range(first, first + 4 * _FEW) if low <= math.log10(k * step) <= high]
 
 
 class BrokenAxis(Axis):
@@ -133,7 +148,9 @@ class Frame(pg.PlotWidget):
 
     def set_log(self, *, y: bool) -> None:
         """Label the y axis as powers of ten; what is drawn is already logarithms."""
-        self.item.getAxis("left").setLogMode(y=y)
+        axis = self.item.getAxis("left")
+        if axis.logMode != y:  # which lays the axis out again
+            axis.setLogMode(y=y)
 
     def count_along(self, whole: bool) -> None:
         """Label the x axis with whole numbers only, or with any."""

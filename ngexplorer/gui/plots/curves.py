@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
@@ -18,7 +20,7 @@ from ngexplorer.gui.plots.lines import Array, Line, Lines, bounds, pen
 from ngexplorer.gui.plots.readout import Readout
 from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
 from ngexplorer.gui.session import Group, Session, Shown
-from ngexplorer.runs.extremes import row_at
+from ngexplorer.runs.extremes import Extremes, row_at
 from ngexplorer.runs.history import LEADING, NUMBERS, STEP_FIELDS
 from ngexplorer.runs.series import quartiles, smoothed
 
@@ -55,6 +57,14 @@ def _columns() -> tuple[list[tuple[str, str]], list[str]]:
     return [(name, title_of(name)) for name in names], [_HELPS.get(name, "") for name in names]
 
 
+class Curve(NamedTuple):
+    """A column as it is drawn, and where along x it has no logarithm."""
+
+    x: Array
+    y: Array
+    below: Array | None
+
+
 class Panel(QObject):
     """One plot of a column: its frame, and the controls of its own."""
 
@@ -87,6 +97,8 @@ class Panel(QObject):
         for cursor in self.cursors:
             cursor.hide()
             frame.addItem(cursor, ignoreBounds=True)
+        self.known: dict[Extremes, tuple[Any, Curve | None]] = {}
+        """What is drawn of each column of each run, and what it was read for."""
         self.row: QWidget | None = None
         """Its controls, where they are not the view's own."""
 
@@ -98,6 +110,11 @@ class Panel(QObject):
     @property
     def column(self) -> str:
         return self._names[self.choice.currentIndex()]
+
+    def show_column(self, column: str) -> None:
+        """Draw that column, on the axis that it is usually looked at on."""
+        self.choice.setCurrentIndex(self._names.index(column))
+        self.log.setChecked(column not in (*_LINEAR, *_SIGNED))
 
     def place_note(self) -> None:
         """Where curves seldom are: at the lower end of the axis."""
@@ -199,10 +216,25 @@ class CurvesView(View):
             widget.deleteLater()
         self._release()
 
+    def show_columns(self, columns: Sequence[str], axis: str, linear: Sequence[str] = ()) -> None:
+        """Draw these columns, one a panel, against "step", "seconds" or "gradient_equivalents"; on linear axes those in
+        `linear`, the others on their usual ones."""
+        for panel in self.panels[len(columns) :]:
+            self.remove_panel(panel)
+        for number, column in enumerate(columns):
+            if number == len(self.panels):
+                self.add_panel(column)
+            self.panels[number].show_column(column)
+            if column in linear:
+                self.panels[number].log.setChecked(False)
+        self.axis.setCurrentIndex([name for name, _ in AXES].index(axis))
+        self._arrange()
+        self._release()
+
     def _chosen(self) -> None:
         for panel in self.panels:
             if self.sender() is panel.choice:
-                panel.log.setChecked(panel.column not in (*_LINEAR, *_SIGNED))
+                panel.show_column(panel.column)
         self._arrange()
         self._release()
 
@@ -326,43 +358,60 @@ class CurvesView(View):
         return [what for button, what in both if button.isChecked()]
 
     def _lines_of(self, panel: Panel, shown: Shown) -> list[Line]:
-        history, step = shown.history, self.session.step_of(shown)
-        x_name = AXES[self.axis.currentIndex()][0]
-        colour = self.session.line_colour(shown)
+        step, colour = self.session.step_of(shown), self.session.line_colour(shown)
         lines: list[Line] = []
         for _, column, width, alpha in self._wanted(panel):
             extremes = self.session.extremes(shown, column)
             if not extremes.grow():
                 self.invalidate()  # the rest is read at the next frames
-            rows = extremes.chosen(*self._rows_in_view(panel, shown, extremes.read), max(panel.frame.width() // 2, 200))
-            if not len(rows):
+            curve = self._curve(panel, shown, extremes)
+            if curve is None:
                 continue
-            if rows[0] < step < rows[-1]:
-                rows = np.union1d(rows, [step])
-            x = history.values(x_name, rows)
-            raw = (
-                history.values(column, rows) if self.smoothing == 1 else smoothed(history, column, rows, self.smoothing)
-            )
-            y = self._scaled(panel, raw)
-            if np.isnan(raw).all():
-                continue
-            reached = int(np.searchsorted(rows, step, side="right"))
-            if reached < len(rows):
-                future = slice(max(reached - 1, 0), None)
-                lines.append(Line(x[future], y[future], pen(colour, width, shown.style, alpha * _FUTURE)))
-            below = x[raw <= 0] if panel.log.isChecked() else None
+            at = min(step, extremes.read - 1)
+            x, _ = dot = self._place(panel, shown, column, at)
             rings = dots = None
-            if column == panel.column and reached:
-                dots = np.array([[x[reached - 1], y[reached - 1]]])
-                at = extremes.lowest(step + 1) if self.best and column == "loss" and self.smoothing == 1 else None
-                if at is not None and at < step:
-                    place = np.array([at])
-                    best = self._scaled(panel, history.values(column, place))
-                    rings = np.stack((history.values(x_name, place), best), 1)
-            drawn = pen(colour, width, shown.style, alpha)
-            line = Line(x[:reached], y[:reached], drawn, dots, rings=rings, below=below)
-            lines.append(line)
+            if column == panel.column:
+                dots = np.array([dot])
+                best = extremes.lowest(step + 1) if self.best and column == "loss" and self.smoothing == 1 else None
+                if best is not None and best < step:
+                    rings = np.array([self._place(panel, shown, column, best)])
+            ended = x >= curve.x[-1]
+            drawn, after = (pen(colour, width, shown.style, strength) for strength in (alpha, alpha * _FUTURE))
+            until = None if ended else x
+            lines.append(Line(curve.x, curve.y, drawn, dots, rings=rings, below=curve.below, until=until, after=after))
         return lines
+
+    def _curve(self, panel: Panel, shown: Shown, extremes: Extremes) -> Curve | None:
+        """What can be seen of a column, which is not read again as long as there is nothing new; None where there is
+        nothing but NaN."""
+        x_name = AXES[self.axis.currentIndex()][0]
+        first, last = self._rows_in_view(panel, shown, extremes.read)
+        wanted, column = max(panel.frame.width() // 2, 200), extremes.column
+        key = (first, last, wanted, x_name, self.smoothing, panel.log.isChecked())
+        known = panel.known.get(extremes)
+        if known is not None and known[0] == key:
+            return known[1]
+        rows = extremes.chosen(first, last, wanted)
+        history, curve = shown.history, None
+        if len(rows):
+            whole = self.smoothing == 1
+            raw = history.values(column, rows) if whole else smoothed(history, column, rows, self.smoothing)
+            if not np.isnan(raw).all():
+                x = rows.astype(np.float64) if x_name == "step" else history.values(x_name, rows)
+                below = x[raw <= 0] if panel.log.isChecked() else None
+                curve = Curve(x, self._scaled(panel, raw), below)
+        panel.known[extremes] = (key, curve)
+        return curve
+
+    def _place(self, panel: Panel, shown: Shown, column: str, row: int) -> tuple[float, float]:
+        """Where a row stands in the picture."""
+        x_name, history = AXES[self.axis.currentIndex()][0], shown.history
+        value = history.value(column, row)
+        if self.smoothing > 1:
+            value = float(smoothed(history, column, np.array([row]), self.smoothing)[0])
+        if panel.log.isChecked():
+            value = math.log10(value) if value > 0 else math.nan
+        return float(row) if x_name == "step" else history.value(x_name, row), value
 
     def _rows_in_view(self, panel: Panel, shown: Shown, read: int) -> tuple[int, int]:
         """First and last row that can be seen; all as long as no one has zoomed in."""
@@ -464,6 +513,8 @@ class CurvesView(View):
         if self._read != self.session.generation:
             self._read = self.session.generation
             self._put_away()
+            for panel in self.panels:
+                panel.known.clear()
 
     def _hover(self, position: QPointF, panel: Panel, x: float | None = None) -> None:
         """Read what is there, or exactly at x where that is given."""

@@ -63,11 +63,6 @@ _GAP = 0.08
 """Between two images, as a share of their side."""
 _CELL, _ROW = 36, 20
 """Pixels: the width and the height of a distance."""
-_CLOSE = """
-    QTableView::item { padding: 0 2px; }
-    QHeaderView::section { padding: 0 2px; border: none; }
-    QTableCornerButton::section { background: transparent; border: none; }
-"""
 TITLES = {
     "hessian": "Hessian",
     "gauss-newton": "GGN",
@@ -139,6 +134,7 @@ class MatricesView(View):
         beside.addSpacing(themes.GRID)
         beside.addWidget(self.scale)
         beside.addStretch(1)
+        self.side.hide()  # until there is room for it
         self.column.removeWidget(self.frame)
         body = QHBoxLayout()
         body.setSpacing(themes.GRID)
@@ -489,7 +485,6 @@ class Distances(QTableWidget):
         super().__init__(len(KINDS), len(KINDS))
         self.setAccessibleName("Relative distances of the matrices")
         self.setFont(themes.font(11))
-        self.setStyleSheet(_CLOSE)
         self.setShowGrid(False)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)

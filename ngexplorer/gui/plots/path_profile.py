@@ -13,7 +13,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from ngexplorer.analysis.planes import Plane
+from ngexplorer.analysis.planes import Array, Plane
 from ngexplorer.analysis.profiles import Profile, profile
 from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
@@ -114,14 +114,15 @@ class PathProfile(QWidget):
 
     def draw(self, shown: Shown, plane: Plane, at: int) -> None:
         """Draw what is known of a run's path on a plane, marked at a step."""
-        found = self.knows(shown, plane)
+        # While runs go on the plane is fitted anew so often that its profile is always a little behind.
+        found = self.found if self._of is not None and self._of[0] is shown.history else None
         if found is None:
             self.lines.show_lines([])
             self.words.setText(f"Loss along the path of {shown.label}…")
             return
         known = ~np.isnan(found.loss) | ~np.isnan(found.plane_loss)
         steps, true, beside = np.array(self.steps, float)[known], found.loss[known], found.plane_loss[known]
-        log = bool((true > 0).any() and (true >= 0).all() and (beside >= 0).all())
+        log = _wide(np.concatenate((true, beside)))
         self.frame.set_log(y=log)
         heights = [logarithm(values) if log else values for values in (true, beside)]
         theme = self.session.theme
@@ -139,7 +140,8 @@ class PathProfile(QWidget):
         if len(values):
             self.frame.release()
             self.frame.fit(0.0, max(float(steps[-1]), 1.0), float(values.min()), float(values.max()), growing=False)
-        self.words.setText(f"— true ┄ plane: {self._apart()}")
+        behind = "" if self.knows(shown, plane) is not None else " a moment ago"
+        self.words.setText(f"— true ┄ plane{behind}: {self._apart()}")
         self.words.setToolTip(f"{shown.label}. {_MEANING}")
 
     def _apart(self) -> str:
@@ -154,3 +156,9 @@ class PathProfile(QWidget):
         if gap <= 1e-9 * scale:
             return "the same"
         return f"≤ {compact(gap)} apart (step {self.steps[worst]})"
+
+
+def _wide(losses: Array) -> bool:
+    """Whether losses go over more than a decade, none of them negative: a logarithmic axis shows them all."""
+    above = losses[losses > 0]
+    return bool(len(above) and (losses >= 0).all() and losses.max() > 10 * losses.min())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel
 
@@ -105,6 +106,9 @@ class SpectrumView(View):
         self.column.setStretchFactor(self.frame, 3)
         self.column.setStretchFactor(self.lower, 2)
         self.lower.hide()
+        self._tell: Callable[[], list[str]] = list
+        """The numbers of what is drawn, for who asks: they take as long as the picture."""
+        self.subtitle.installEventFilter(self)
         self._looked: dict[tuple[int, int, str, bool], Spectrum] = {}
         """What was asked for beside what the race records: by run, step, matrix, and whether by layers."""
         self._ranks: dict[tuple[int, float], tuple[Spectrum, tuple[Array, Array, Any]]] = {}
@@ -195,8 +199,11 @@ class SpectrumView(View):
         session = self.session
         if self.chosen is not None:
             self._ask(self.chosen)
-        live = tuple(len(shown.history) for shown in session.runs) if session.time is None else ()
-        return (tuple(len(shown.history.spectra) for shown in session.runs), session.time, live, self.width())
+        looked_at = [self.chosen] if self.chosen is not None else session.visible
+        # Between two spectra only λ moves, and of most runs it does not.
+        dampings = tuple(self._damping(shown) for shown in looked_at if shown.run.optimizer.second_order)
+        spectra = tuple(len(shown.history.spectra) for shown in session.runs)
+        return (spectra, session.time, str(dampings), self.width())
 
     # What the race has not recorded is asked for while it rests.
 
@@ -238,7 +245,8 @@ class SpectrumView(View):
         if not len(shown.history):
             return float("nan")
         step = self.session.step_of(shown)
-        return float(shown.history.row(step + 1 if self.session.time is not None else step)["damping"])
+        row = step if self.session.time is None else step + 1
+        return shown.history.value("damping", min(row, len(shown.history) - 1))
 
     def _spectra(self, shown: Shown) -> list[Spectrum]:
         """At the current time: what was asked for there, else the latest that was recorded."""
@@ -254,6 +262,11 @@ class SpectrumView(View):
             if spectrum is not None:
                 found.append(spectrum)
         return found
+
+    def eventFilter(self, watched: Any, event: QEvent) -> bool:
+        if watched is self.subtitle and event.type() == QEvent.Type.ToolTip:
+            self.subtitle.setToolTip("\n".join(self._tell()))
+        return super().eventFilter(watched, event)
 
     # Drawing.
 
@@ -376,7 +389,7 @@ class SpectrumView(View):
             self.subtitle.setText(f"{steps} · {title_of(first.matrix)}, blocks of {sizes} parameters")
         else:
             self.subtitle.setText(" · ".join(filter(None, (steps, _told(first, damping) if first else ""))))
-        self.subtitle.setToolTip("\n".join(_told(s, damping) for s in spectra))
+        self._tell = lambda: [_told(s, damping) for s in spectra]
 
     def _draw_every(self) -> None:
         dampings: list[tuple[Shown, float]] = []
@@ -455,7 +468,7 @@ class SpectrumView(View):
         """As `_rank`, which is not asked twice as long as the axis stays."""
         key = (id(spectrum), self.axis.floor)
         if key not in self._ranks:
-            if len(self._ranks) > 500:
+            if len(self._ranks) > 2000:
                 self._ranks.clear()
             self._ranks[key] = (spectrum, self._rank(spectrum))
         return self._ranks[key][1]
@@ -531,8 +544,7 @@ class SpectrumView(View):
         counts = [s.negatives for _, s in spectra if s.matrix == "hessian"]
         negative = f"▽ {max(counts)} negative" if counts and max(counts) else ""
         self.subtitle.setText(" · ".join(part for part in (at, negative, "λ by rank" if steps else "") if part))
-        told = [f"{shown.label}: {_told(s, self._damping(shown))}" for shown, s in spectra]
-        self.subtitle.setToolTip("\n".join(told))
+        self._tell = lambda: [f"{shown.label}: {_told(s, self._damping(shown))}" for shown, s in spectra]
 
 
 def _told(spectrum: Spectrum, damping: float) -> str:
@@ -571,8 +583,13 @@ def _spread(indices: Any) -> Any:
     """At most `_MARKS` of the indices: the first few all, the others evenly."""
     if len(indices) <= _MARKS:
         return indices
-    places = (np.geomspace(1, len(indices), _MARKS // 3), np.linspace(1, len(indices), _MARKS - _MARKS // 3))
-    return indices[np.unique(np.concatenate(places).round().astype(int)) - 1]
+    return indices[_spread_places(len(indices))]
+
+
+@lru_cache(256)
+def _spread_places(count: int) -> Any:
+    places = (np.geomspace(1, count, _MARKS // 3), np.linspace(1, count, _MARKS - _MARKS // 3))
+    return np.unique(np.concatenate(places).round().astype(int)) - 1
 
 
 def _marked(colour: QColor, dots: Array | None = None, triangles: Array | None = None) -> Line:

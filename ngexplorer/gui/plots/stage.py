@@ -26,7 +26,7 @@ class Stage:
         spent = under.cost if under is not None and under.pull() else 0.0
         served = []
         for view in self._waiting:
-            if view is under or not view.seen:
+            if view is under or view.can_wait or not view.seen:
                 continue
             # One at least: a view that costs more than a frame has would never be drawn.
             if served and max(spent, perf_counter() - began) + view.cost > BUDGET:

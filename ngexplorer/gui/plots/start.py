@@ -38,9 +38,13 @@ class StartHandle(pg.TargetItem):
         self.setToolTip("Where the runs start: drag it, and they start anew from where it is dropped")
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         self.setZValue(10)
+        self._theme: themes.Theme | None = None
 
     def dress(self, theme: themes.Theme) -> None:
         """Take the colours of a theme."""
+        if theme is self._theme:
+            return
+        self._theme = theme
         self.setPen(pen(theme.text, 1.6))
         self.setHoverPen(pen(theme.marker, 2.4))
         hollow, full = QColor(theme.text), QColor(theme.marker)

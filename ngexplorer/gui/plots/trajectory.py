@@ -7,30 +7,29 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QAction, QActionGroup, QColor
 from PySide6.QtWidgets import QBoxLayout, QToolButton
 
-from ngexplorer.analysis.planes import Array, Plane, Surface, Window
-from ngexplorer.analysis.relief import Relief, relief
+from ngexplorer.analysis.planes import Plane, Surface, Window
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots import chosen_plane
-from ngexplorer.gui.plots.axes import Frame, holds
+from ngexplorer.gui.plots.axes import Frame
 from ngexplorer.gui.plots.basins import BasinsLayer
-from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Unseen, stacked
-from ngexplorer.gui.plots.contours import Contours
+from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Unseen
+from ngexplorer.gui.plots.ground import Ground
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
 from ngexplorer.gui.plots.path_profile import PathProfile
+from ngexplorer.gui.plots.paths import Projections, holding
+from ngexplorer.gui.plots.picture import Entry
 from ngexplorer.gui.plots.remaining import Remaining
 from ngexplorer.gui.plots.run_choice import RunChoice
-from ngexplorer.gui.plots.shading import NodeImage, relief_colours
 from ngexplorer.gui.plots.start import Start
 from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.objectives.landscapes import Landscape, LandscapeNetwork
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.history import History
 
 _PAUSE = 1.5
 """Seconds between two looks at the loss while runs go on."""
@@ -38,11 +37,11 @@ _CALM = 0.25
 """Seconds between two looks while a person scrubs through a race at rest, unless the last one has been answered."""
 _REACH = 20
 """How far beyond its window a test function's paths are followed; a fitted plane's follow at the next fit anyway."""
-_WIDE = 560
+_WIDE = 660
 """Pixels from which the head has room for its switches; they are in the menu too."""
-_NARROW = 400
+_NARROW = 440
 """And for its title beside the choices."""
-_QUESTION, _SHADING = "trajectory", "trajectory relief"
+_QUESTION = "trajectory"
 
 
 class TrajectoryView(View):
@@ -77,18 +76,19 @@ class TrajectoryView(View):
         self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins)]
         for widget in (self.plane, self.run, *self._switches, button):
             self.head.addWidget(widget)
+        # What is hidden where there is little room must not ask for it.
+        for widget in (self.title, *self._switches):
+            widget.setMinimumWidth(1)
         self.head.addStrut(26)  # as high as that of the curves below it
         # Its controls leave the head no room for words.
         self.head.removeWidget(self.subtitle)
         self.head.insertStretch(1, 1)
         self.column.insertWidget(1, self.subtitle)
 
-        self.contours = Contours()
-        self.shading = NodeImage(smooth=True)
-        self.shading.hide()
+        self.ground = Ground(session, self.frame)
         self.attraction = BasinsLayer(session, self.frame)
         self.lines = Lines()
-        for item in (self.contours, self.shading, self.attraction.image, self.lines):
+        for item in (self.attraction.image, self.lines):
             self.frame.addItem(item, ignoreBounds=True)
         self.start = Start(self.frame, self)
         self.start.at_once = lambda: session.untouched and not self.frame.free
@@ -106,16 +106,11 @@ class TrajectoryView(View):
         self.unseen: Unseen | None = None
         self._window: Window | None = None
         """What is shown: the surface's window, or a wider one where a path has left that since."""
-        self._places: dict[History, dict[int, Array]] = {}
-        self._projected_on: Plane | None = None
+        self._paths = Projections()
         self._asked: Any = None
         self._asked_at = -math.inf
         self._generation = 0
         self._remaining = Remaining()
-        self._shaded_of: Surface | None = None
-        self._shaded: tuple[Surface, Relief] | None = None
-        """The last surface whose relief is known."""
-        self._ground: tuple[Any, ...] = ()
         self._random = 0
         self._of: Experiment | None = None
         session.analyst.answered.connect(self._answered)
@@ -123,7 +118,6 @@ class TrajectoryView(View):
         session.state_changed.connect(self.invalidate)
         session.shown_changed.connect(self.invalidate)
         session.experiment_changed.connect(self.invalidate)
-        self.start.dress(session.theme)
 
     # Controls.
 
@@ -273,7 +267,7 @@ class TrajectoryView(View):
             known = self.path_profile.knows(shown, pictured.surface.plane)
         profile = not self.profile.isChecked() or (known is not None and known.done == 1)
         known_all = pictured.kind == self.kind and pictured.surface.done == 1
-        if self.relief.isChecked() and (self._shaded is None or self._shaded[0] is not pictured.surface):
+        if self.relief.isChecked() and self.ground.relief_of(pictured.surface) is None:
             return False
         return known_all and profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
@@ -312,9 +306,8 @@ class TrajectoryView(View):
         if self.pictured is None or self.pictured.kind != self.kind:
             return
         surface = self.pictured.surface
-        if self.relief.isChecked() and self._shaded_of is not surface:
-            self._shaded_of = surface
-            self.session.analyst.ask(_SHADING, lambda _: iter([(surface, relief(surface.values))]))
+        if self.relief.isChecked():
+            self.ground.ask(surface)
         if self.profile.isChecked() and surface.done == 1:
             self.path_profile.ask(shown, surface.plane)
         if self.basins.isChecked() and self._flat and surface.done == 1:
@@ -364,10 +357,7 @@ class TrajectoryView(View):
                         self.frame.release()
                 self.unseen, self.pictured = None, answer
             self.invalidate()
-        elif key == _SHADING:
-            self._shaded = answer
-            self.invalidate()
-        elif self.path_profile.take(key, generation, answer) or self.attraction.take(key, generation, answer):
+        elif any(part.take(key, generation, answer) for part in (self.ground, self.path_profile, self.attraction)):
             self.invalidate()
 
     def _new_race(self) -> None:
@@ -379,7 +369,6 @@ class TrajectoryView(View):
                 self.attraction.forget()
             self.unseen = self._window = None
             self._generation = 0  # an answer on its way is about the race before
-            self._places = {}
             self.path_profile.forget()
             self.frame.release()
             self._of = self.session.raced
@@ -398,6 +387,14 @@ class TrajectoryView(View):
     def frames(self) -> list[Frame]:
         return [self.frame, self.path_profile.frame] if self.profile.isChecked() else [self.frame]
 
+    @property
+    def entries(self) -> list[Entry]:
+        shown = self.run.chosen
+        if shown is None or not self.profile.isChecked():
+            return super().entries
+        below = Entry(f"{shown.label} on the plane", QColor(self.session.theme.text), Qt.PenStyle.DotLine)
+        return [*super().entries, below]
+
     def draw(self) -> None:
         self._allow()
         seen = self.pictured if self.unseen is None else None
@@ -405,14 +402,14 @@ class TrajectoryView(View):
             self._draw_nothing()
             return
         self.say("")
-        self._draw_ground(seen.surface)
+        self.ground.draw(seen.surface, self.relief.isChecked())
         plane = seen.surface.plane
         measures = self.session.measures
         lines, boxes, off_plane = [], [], 0.0
         for shown in self.session.in_order:
             if not len(shown.history):
                 continue
-            places = self._projected(shown, self.session.step_of(shown), plane)
+            places = self._paths.on(plane, shown.history, self.session.step_of(shown))
             xy = places[:, :2]
             distance, length = places[-1, 2:]
             off_plane = max(off_plane, distance / length if length > 0 else 0.0)
@@ -439,9 +436,7 @@ class TrajectoryView(View):
 
     def _draw_nothing(self) -> None:
         self.lines.show_lines([])
-        self.contours.clear()
-        self._ground = ()
-        self.shading.hide()
+        self.ground.clear()
         self.attraction.image.hide()
         self.attraction.legend.hide()
         self.start.show(None, (0.0, 1.0, 0.0, 1.0))
@@ -450,22 +445,6 @@ class TrajectoryView(View):
         self.say(self.unseen.reason if self.unseen is not None else computing)
         self.subtitle.setText("")
         self.subtitle.setToolTip("")
-
-    def _draw_ground(self, surface: Surface) -> None:
-        theme, shaded = self.session.theme, self.relief.isChecked()
-        if shaded and (self._shaded is None or self._shaded[0] is not surface) and self._ground:
-            return  # what is there stays until the relief is
-        shaded = shaded and self._shaded is not None and self._shaded[0] is surface
-        if self._ground and self._ground[0] is surface and self._ground[1:] == (theme.name, shaded):
-            return
-        self._ground = (surface, theme.name, shaded)
-        self.start.dress(theme)
-        self.shading.setVisible(shaded)
-        if shaded and self._shaded is not None:
-            self.contours.clear()
-            self.shading.show_nodes(relief_colours(self._shaded[1], theme), surface.window)
-        else:
-            self.contours.show_surface(surface, theme)
 
     def _draw_window(self, seen: Seen, boxes: list[QRectF]) -> None:
         """Show the plane's window, wider where paths have left it."""
@@ -481,6 +460,7 @@ class TrajectoryView(View):
     def _draw_start(self, seen: Seen) -> None:
         """The handle at the start of the set-up, where there is one to move."""
         data, loss = self.session.experiment.data, self.session.experiment.loss
+        self.start.dress(self.session.theme)
         if self.landscape is None or seen.kind != "parameters" or not isinstance(data, Landscape):
             self.start.show(None, seen.shown)
             return
@@ -492,24 +472,8 @@ class TrajectoryView(View):
         """Where a run's path goes, past the current time too: the window does not follow the timeline."""
         if self.session.time is None:
             return bounds([line])
-        places = self._projected(shown, shown.run.step, plane)
+        places = self._paths.on(plane, shown.history, shown.run.step)
         return bounds([Line(places[:, 0], places[:, 1], line.pen)])
-
-    def _projected(self, shown: Shown, step: int, plane: Plane) -> Array:
-        """A run's path on the plane up to a step: x, y, distance from the plane and from its centre, (T, 4). Only what
-        was not asked before is computed."""
-        if self._projected_on is not plane:
-            self._projected_on, self._places = plane, {}
-        known = self._places.setdefault(shown.history, {})
-        path = shown.history.snapshots.until(step, chosen_plane.POINTS)
-        new = [(at, theta) for at, theta in path if at not in known]
-        if new:
-            thetas = stacked(new)
-            xy, distance = plane.project(thetas)
-            length = np.linalg.norm(thetas - plane.origin, axis=1)
-            rows = np.column_stack((xy, distance, length))
-            known.update(zip((at for at, _ in new), rows, strict=True))
-        return np.stack([known[at] for at, _ in path])
 
     def _subtitle(self, seen: Seen, off_plane: float) -> None:
         parts = [f"step {self.session.time}" if self.session.time is not None else ""]
@@ -551,27 +515,3 @@ def _use(action: QAction, why_not: str) -> None:
     """Put an action in use, or out of use with a reason."""
     action.setEnabled(not why_not)
     action.setProperty("why_not", why_not)
-
-
-def holding(shown: Window | None, usual: Window, boxes: list[QRectF], reach: float) -> Window:
-    """A window that holds the usual one and the paths in `boxes`: the one that is shown as long as it does and they are
-    not lost in it, else one with room to grow where they leave the usual one. Paths that go further from that than
-    `reach` times its size are let go."""
-    left, right, low, high = wanted = usual
-    far_x, far_y = reach * (right - left), reach * (high - low)
-    near = QRectF(left - far_x, low - far_y, 2 * far_x + right - left, 2 * far_y + high - low)
-    for box in boxes:
-        if near.contains(box):
-            x, y = (wanted[0], wanted[1], box.left(), box.right()), (wanted[2], wanted[3], box.top(), box.bottom())
-            wanted = (min(x), max(x), min(y), max(y))
-    if wanted == usual:
-        return usual
-    if shown is not None and holds(shown, wanted):
-        return shown
-    across, up = 0.25 * (wanted[1] - wanted[0]), 0.25 * (wanted[3] - wanted[2])
-    return (
-        wanted[0] - (across if wanted[0] < left else 0.0),
-        wanted[1] + (across if wanted[1] > right else 0.0),
-        wanted[2] - (up if wanted[2] < low else 0.0),
-        wanted[3] + (up if wanted[3] > high else 0.0),
-    )

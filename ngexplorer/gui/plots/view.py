@@ -20,6 +20,8 @@ from ngexplorer.gui.session import Notice, Session
 
 LEAST = QSize(200, 140)
 """The smallest picture in which something can be seen, its axes included, pixels."""
+_APART = 0.06
+"""Seconds between two pictures of a plot that no one points at, as long as only the runs go on: half the frames."""
 
 
 class View(QFrame):
@@ -57,6 +59,7 @@ class View(QFrame):
         self.column.addWidget(self.frame, 1)
         self._drawn: Any = None
         self._drawing = 0.0
+        self._drawn_at, self._drawn_time = 0.0, session.time
         session.theme_changed.connect(self._restyle)
         session.race_changed.connect(self.invalidate)
         session.state_changed.connect(self._rested)
@@ -78,8 +81,16 @@ class View(QFrame):
         self._drawn = now
         began = perf_counter()
         self.draw()
-        self._drawing += 0.2 * (perf_counter() - began - self._drawing)
+        self._drawn_at, self._drawn_time = perf_counter(), self.session.time
+        self._drawing += 0.2 * (self._drawn_at - began - self._drawing)
         return True
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether it was drawn a moment ago, and since then only the runs have gone on."""
+        session = self.session
+        moved = self._drawn is None or session.time != self._drawn_time or session.state != "running"
+        return not moved and perf_counter() - self._drawn_at < _APART
 
     @property
     def cost(self) -> float:

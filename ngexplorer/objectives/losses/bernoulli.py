@@ -59,8 +59,9 @@ class BernoulliLogits(Bernoulli, frozen=True, kw_only=True, tag="bernoulli-logit
         return torch.sigmoid(z) - y
 
     def fisher_diagonal(self, z: Tensor) -> Tensor:
-        # σ(−z) keeps the digits that 1 − σ(z) loses.
-        return torch.sigmoid(z) * torch.sigmoid(-z)
+        # p or 1 − p, whichever is below ½: 1 − p loses digits where it is small.
+        p = torch.sigmoid(-z.abs())
+        return p.addcmul(p, p, value=-1)
 
     def prediction(self, z: Tensor) -> Tensor:
         return torch.sigmoid(z)

@@ -103,6 +103,11 @@ class Network(Protocol):
         """Whether dense matrices come from the structure of its layers, and not from P products."""
         ...
 
+    @property
+    def single(self) -> bool:
+        """Whether it is known to have parameters in its first layer alone, before which nothing is sent back."""
+        ...
+
     def run(self, theta: Tensor, inputs: Inputs) -> Pass:
         """One forward pass, kept for every question about it."""
         ...

@@ -36,6 +36,7 @@ class GeneralNetwork:
     """
 
     structured = False
+    single = False
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module

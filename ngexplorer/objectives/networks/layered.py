@@ -303,7 +303,7 @@ class LayeredNetwork:
     def __init__(self, sequence: Sequence, parameters: int) -> None:
         self.sequence = sequence
         self.parameters = parameters
-        self.structured = False
+        self.structured = self.single = False
         """Whether the layers are Linear ones with at most one activation between two; known once inputs were seen."""
 
     @staticmethod
@@ -325,6 +325,7 @@ class LayeredNetwork:
         except RuntimeError:  # a shape that no path can take; whoever tries to run it says so
             return False
         self.structured = plain_layers(trace) is not None
+        self.single = len(_affine_traces(trace)) == 1
         return trace.output.ndim == 2 and all(
             t.x.ndim == (4 if isinstance(t, ConvolutionTrace) else 2) for t in _affine_traces(trace)
         )

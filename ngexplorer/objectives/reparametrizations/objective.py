@@ -128,6 +128,10 @@ class ReparametrizedNetwork:
 
     structured = False
 
+    @property
+    def single(self) -> bool:
+        return self.inner.single
+
     def bytes_per_case(self, theta: Tensor, inputs: Inputs) -> float:
         return self.inner.bytes_per_case(self.change.forward(theta), inputs)
 

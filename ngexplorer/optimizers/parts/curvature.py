@@ -143,7 +143,11 @@ class Kronecker(Part, frozen=True, kw_only=True):
 
 
 class KFAC(Kronecker, frozen=True, kw_only=True, tag="kfac"):
-    """B = K-FAC: a Kronecker product for each layer, of running averages (Martens and Grosse 2015)."""
+    """B = K-FAC: a Kronecker product for each layer, of running averages (Martens and Grosse 2015).
+
+    γ² = λ + η unless `adapt` chooses it: on the digits autoencoder that is behind for the first 600 gradients and ahead
+    from then on, so that it is a choice.
+    """
 
     title: ClassVar[str] = "K-FAC"
     kind: ClassVar[type[matrices.KFAC]] = matrices.KFAC

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from ngexplorer.optimizers.parts.base import Part
 from ngexplorer.optimizers.parts.solver import Auto, ConjugateGradient, Eigendecomposition, Solver
@@ -112,3 +113,19 @@ def _by_eigenpairs(solver: Solver, title: str, accepted: str) -> str:
 
 
 Damping = Undamped | ConstantDamping | ScheduledDamping | LevenbergMarquardt | TrustRegion | Cubic
+
+
+def set_to(rule: Damping, damping: float, length: float) -> Damping:
+    """The rule where the next step's λ is `damping` > 0, of which a step of that length came: a trust region with
+    Δ = ‖δ(λ)‖ and a cube with M = 2λ/‖δ(λ)‖ find the same λ. One without any stays as it is."""
+    match rule:
+        case LevenbergMarquardt() | ScheduledDamping():
+            return replace(rule, initial=damping)
+        case ConstantDamping():
+            return replace(rule, value=damping)
+        case TrustRegion():
+            return replace(rule, radius=length)
+        case Cubic():
+            return replace(rule, weight=2 * damping / length)
+        case _:
+            return rule

@@ -3,7 +3,7 @@
 from ngexplorer.tour.stop import Stop
 from ngexplorer.tour.stops import (
     asymptotics,
-    autoencoder,
+    curvature_pays,
     damping,
     diagonal,
     distribution_space,
@@ -39,7 +39,7 @@ STOPS: tuple[Stop, ...] = tuple(
         asymptotics,
         kronecker,
         saddles,
-        autoencoder,
+        curvature_pays,
         own_model,
     )
 )

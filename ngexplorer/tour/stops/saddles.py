@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 import torch
 from numpy.typing import NDArray
 
@@ -114,6 +113,8 @@ def better_than_cauchy() -> Outcome:
     "§10",
 )
 def like_scipy() -> Outcome:
+    import scipy.optimize  # takes a third of a second, which whoever only wants the stops need not wait
+
     objective = classifier(3, 6, 3)
     theta = objective.initial_parameters
     solver = {"name": "conjugate-gradient"}
