@@ -13,6 +13,7 @@ from ngexplorer.gui.panels.comparison import Comparison
 from ngexplorer.gui.panels.export import Export
 from ngexplorer.gui.plots.axes import compact
 from ngexplorer.gui.plots.run_choice import RunChoice
+from ngexplorer.runs.history import COLUMNS
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 Key = Qt.Key
@@ -166,7 +167,7 @@ def test_what_is_exported_is_chosen(sit_at, two_moons, tmp_path, monkeypatch):
     frame.view.sigRangeChangedManually.emit([True, False])
     person.presses(Key.Key_E, CONTROL)
     (dialog,) = window.findChildren(Export)
-    assert dialog.amount.text() == "39 rows of 31 columns" and dialog.go.isEnabled()
+    assert dialog.amount.text() == f"39 rows of {3 + len(COLUMNS)} columns" and dialog.go.isEnabled()
     dialog.runs.items[0].setCheckState(Qt.CheckState.Unchecked)
     none, loss = dialog.columns.findChildren(type(dialog.go))[1], dialog.columns.items[3]
     QTest.mouseClick(none, LEFT)

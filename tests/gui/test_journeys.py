@@ -646,6 +646,8 @@ def exports(person):
     (dialog,) = person.window.findChildren(Export)
     QTest.keyClick(dialog, Qt.Key.Key_Return)
     person.until(lambda: not person.window.findChildren(Export))
+    person.window.activateWindow()  # off-screen no window manager sees to it
+    person.until(person.window.isActiveWindow)
 
 
 def test_the_export_reads_back(finished, two_moons, tmp_path, monkeypatch):
