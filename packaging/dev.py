@@ -38,8 +38,8 @@ PATHS = sysconfig.get_paths(scheme="venv", vars={"base": str(VENV), "platbase": 
 SCRIPTS, SITE_PACKAGES = Path(PATHS["scripts"]), Path(PATHS["purelib"])
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 
-# The tests side by side, those of the window all in one process (tests/gui/conftest.py).
-SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup"]
+# The tests side by side, file by file.
+SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
 
 EXPERIMENT = "digits"
 ANOTHER_PYTHON = "Install Python 3.11 or newer with its venv and ensurepip modules, and start this with it."

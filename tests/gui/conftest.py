@@ -40,12 +40,8 @@ PATIENCE = 30_000
 
 
 def pytest_collection_modifyitems(items):
-    """Where tests run side by side, those of the window come first and keep to one process: a second window on the same
-    cores would make both wait."""
+    """The window's tests come first: where files run side by side, the long ones are not to begin last."""
     here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("window"))
     items.sort(key=lambda item: not item.path.is_relative_to(here))
 
 
@@ -141,6 +137,7 @@ def qapp():
     """The application as the program prepares it, fonts and theme included."""
     prepared = application.prepare()
     themes.apply(themes.DARK, prepared)
+    application.keep_what_is_imported()
     return prepared
 
 

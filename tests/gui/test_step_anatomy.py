@@ -197,7 +197,7 @@ def test_where_the_window_is_narrow_it_is_closed_until_it_is_opened(sit_at, vall
     person.sees("finished")
     panel.pull()
     assert panel.words.text() == "", "what cannot be seen costs nothing"
-    (dock,) = person.window.arrangement.explanations
+    dock = person.window.arrangement.explanations[0]
     dock.toggleViewAction().trigger()
     person.until(lambda: panel.isVisible())
     QCoreApplication.processEvents()
