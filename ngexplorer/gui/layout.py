@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLayout,
     QMainWindow,
     QSizePolicy,
+    QTabBar,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -272,6 +273,10 @@ class Arrangement:
         whole = self._window.restoreState(panels, VERSION) and self.plots.restoreState(plots, VERSION)
         if not whole:
             self.reset()
+        for main in (self._window, self.plots):
+            # The bars of tabs that there are no more stay on the screen; those in use are shown with the window.
+            for bar in main.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+                bar.hide()
         for one in (self._window, *(panel for panel in self.panels if panel.isFloating())):
             _bring_back(one)
 

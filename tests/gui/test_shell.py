@@ -8,7 +8,15 @@ import pytest
 from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSlider, QComboBox, QLineEdit, QMessageBox
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QComboBox,
+    QLineEdit,
+    QMessageBox,
+    QTabBar,
+)
 
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
@@ -270,6 +278,10 @@ def test_what_was_arranged_is_found_again(reopened):
     one, two = again.arrangement.plots.panels[:2]
     assert abs(one.y() - two.y()) < 40 and one.x() < two.x(), "side by side, but for the tabs over the second"
     assert again.actions_["light"].isChecked()
+    QCoreApplication.processEvents()
+    bars = [bar for bar in again.arrangement.plots.findChildren(QTabBar) if bar.isVisible()]
+    assert bars and all(bar.count() > 1 for bar in bars), "no bar is left over from the usual layout"
+    assert len({bar.pos().toTuple() for bar in bars}) == len(bars)
     again.actions_["panel-spectrum"].trigger()
     assert again.spectrum.isVisible()
 
