@@ -1,17 +1,16 @@
 """What it takes to ‖∇h‖∞ < 1e-8 on convex problems, in plain gradients by torch: `python tests/benchmarks/convex.py`.
 
-Each method is timed beside the gradient in one run, on one thread and by this process's seconds; the median of seven.
+Each method is timed in turns with the gradient in one run, on one thread; the median of seven ratios.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from functools import partial
-from time import process_time
 from typing import Any
 
 import torch
+from timing import ratios
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,7 +21,7 @@ from ngexplorer.objectives.losses import BernoulliLogits, SoftmaxCrossEntropy
 from ngexplorer.objectives.models import Linear
 from ngexplorer.optimizers import make
 
-GOAL, MOST, ROUNDS = 1e-8, 400, 7
+GOAL, MOST = 1e-8, 400
 _CG = {"name": "conjugate-gradient", "stop": "forcing", "tolerance": 0.5}
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "Newton": ("newton", {"damping": "none"}),
@@ -61,12 +60,6 @@ def plain_gradient(objective: Objective) -> Callable[[], object]:
     return gradient
 
 
-def timed(work: Callable[[], object]) -> float:
-    began = process_time()
-    work()
-    return process_time() - began
-
-
 def solve(objective: Objective, name: str, settings: dict[str, Any]) -> int:
     """Steps until the goal."""
     stepper = make(name, **settings).start(objective)
@@ -83,12 +76,9 @@ def main() -> None:
     for problem, objective in PROBLEMS.items():
         gradient = plain_gradient(objective)
         for title, (name, settings) in METHODS.items():
-            found = []
-            for _ in range(ROUNDS):
-                unit = statistics.median(timed(gradient) for _ in range(30))
-                found.append(timed(partial(solve, objective, name, settings)) / unit)
-            steps = solve(objective, name, settings)
-            print(f"| {problem} | {title} | {steps} | {statistics.median(found):.3g} |", flush=True)
+            work = partial(solve, objective, name, settings)
+            found = ratios(gradient, {title: work})[title]
+            print(f"| {problem} | {title} | {work()} | {found:.3g} |", flush=True)
 
 
 if __name__ == "__main__":

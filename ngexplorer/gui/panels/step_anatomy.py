@@ -139,7 +139,7 @@ class StepAnatomy(QFrame):
         step, optimizer = record(shown.history, number), shown.run.optimizer_of(number)
         said = list(anatomy(step, optimizer, number).words)
         said += [
-            f"took {compact(1e3 * step.step_seconds)} ms, the work of {step.step_gradient_equivalents:.3g} gradients"
+            f"took {compact(1e3 * step.step_seconds)} ms, the work of {_gradients(step.step_gradient_equivalents)}"
         ]
         said += [
             f"before it, a setting was changed: {event.message}"
@@ -319,3 +319,7 @@ def _sentence(text: str) -> str:
 
 def _coloured(text: str, colour: str) -> str:
     return f"<span style='color: {QColor(colour).name()}'>{text}</span>"
+
+
+def _gradients(count: float) -> str:
+    return "one gradient" if count == 1 else f"{count:.3g} gradients"
