@@ -38,7 +38,7 @@ class StepAnatomy(QFrame):
         super().__init__()
         self.setObjectName("panel")
         self.session = session
-        self.run = RunChoice(session, "Run whose step is taken apart")
+        self.run = RunChoice(session, "Run whose step is taken apart", modelled=True)
         self.place = QLabel()
         self.place.setObjectName("muted")
         self.place.setFont(themes.font(12))

@@ -15,11 +15,13 @@ class RunChoice(Choice):
     changed = Signal()
     """Another run is looked at."""
 
-    def __init__(self, session: Session, what: str) -> None:
+    def __init__(self, session: Session, what: str, *, modelled: bool = False) -> None:
+        """`modelled`: of those that can be seen, rather the first with a quadratic model."""
         super().__init__([(None, "–")])
         self.session = session
+        self._modelled = modelled
         self._picked: int | None = None
-        """The run that a person picked; None: whichever is the first that can be seen."""
+        """The run that a person picked; None: whichever comes first."""
         self._highlighted = session.highlighted
         self._shown: tuple[int, int | None] = (0, None)
         self.setAccessibleName(what)
@@ -38,6 +40,8 @@ class RunChoice(Choice):
         if self._picked is not None and self._picked < len(runs):
             return self._picked
         seen = [number for number in range(len(runs)) if not self.session.is_hidden(number)]
+        if self._modelled:
+            seen.sort(key=lambda number: not runs[number].run.optimizer.second_order)
         return next(iter(seen), 0 if runs else None)
 
     @property
