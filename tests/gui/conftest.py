@@ -221,6 +221,18 @@ class Person:
         """Wait until `fact()`."""
         self.qtbot.waitUntil(fact, timeout=timeout)
 
+    def opens(self, view):
+        """Bring a plot to the front of those that it shares its place with."""
+        next(panel for panel in self.window.arrangement.panels if panel.widget() is view).raise_()
+        self.until(lambda: view.seen)
+
+    def gets_answers(self, view):
+        """Wait until a plot has drawn all that it asks for, what its first answers make it ask too."""
+        for _ in range(3):
+            self.until(lambda: (view.pull(), not view.inquiry.under_way)[1])
+            QCoreApplication.processEvents()
+        view.pull()
+
     def sees(self, state):
         """Wait until the race is in that state and every signal about it has been heard."""
         self.until(lambda: self.session.state == state and (bool(self.session.runs) or state in ("empty", "loading")))

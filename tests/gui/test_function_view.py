@@ -34,25 +34,11 @@ def looking(sit_at):
         person = sit_at(of, size=size)
         person.session.toggle()
         person.sees("finished")
-        opened(person)
-        settled(person)
+        person.opens(person.window.function)
+        person.gets_answers(person.window.function)
         return person, person.window.function
 
     return look
-
-
-def opened(person):
-    panel = next(p for p in person.window.arrangement.panels if p.widget() is person.window.function)
-    panel.raise_()
-    person.until(lambda: person.window.function.seen)
-
-
-def settled(person):
-    view = person.window.function
-    for _ in range(3):
-        person.until(lambda: (view.pull(), not view.inquiry.under_way)[1])
-        QCoreApplication.processEvents()
-    view.pull()
 
 
 def point_at(person, step, number=0):
@@ -70,7 +56,7 @@ def test_decision_regions_are_the_model_s_argmax(looking):
     person, view = looking(experiment(Blobs(), MLP(hidden=(4,)), SoftmaxCrossEntropy()))
     assert view.mode.currentText() == REGIONS and offered(view) == [REGIONS, STEPS]
     person.session.set_time(3)
-    settled(person)
+    person.gets_answers(person.window.function)
     found, wrong = view.answer
     objective = person.session.runs[0].run.objective
     theta = point_at(person, 3).theta
@@ -143,14 +129,14 @@ def test_an_autoencoder_s_images_stand_above_what_it_makes_of_them(looking):
         drawn = picture[top : top + 28, left : left + 28, 0]
         np.testing.assert_allclose(drawn / 255, first, atol=1 / 255)
     person.session.set_time(0)
-    settled(person)
+    person.gets_answers(person.window.function)
     assert view.subtitle.text().startswith("step 0 ·")
 
 
 def test_the_kl_of_each_step_is_its_closed_form_and_the_other_length_euclid_s(looking, two_moons):
     person, view = looking(two_moons("natural-gradient", steps=7))
     person.chooses(view.mode, STEPS)
-    settled(person)
+    person.gets_answers(person.window.function)
     steps, found = view.answer
     assert list(steps) == list(range(1, 8))
     objective = person.session.runs[0].run.objective
@@ -164,7 +150,7 @@ def test_the_kl_of_each_step_is_its_closed_form_and_the_other_length_euclid_s(lo
     solid = view.canvas.lines.shown[-1]
     assert 10**solid.y == pytest.approx(found.divergences)
     person.session.set_time(5)
-    settled(person)
+    person.gets_answers(person.window.function)
     hair = view.canvas.lines.shown[0]
     assert hair.x[0] == 5 and "KL " in view.subtitle.text() and "‖δ‖ " in view.subtitle.text()
 
@@ -176,7 +162,7 @@ def test_where_nothing_fits_it_says_why(looking):
     assert tips[1] == "Decision regions are drawn over two inputs" and all(tips)
     person.session.open_experiment(experiment(Saddle(), LandscapeModel(), Saddle.loss, "gradient-descent"))
     person.until(lambda: person.session.generation == 2)
-    settled(person)
+    person.gets_answers(person.window.function)
     assert not offered(view)
     assert view.empty.isVisible() and "Nothing can be drawn of this objective's function" in view.empty.text()
     assert "no inputs" in view.empty.text() and "not the negative log of a density" in view.empty.text()
@@ -185,7 +171,7 @@ def test_where_nothing_fits_it_says_why(looking):
 def test_while_a_race_goes_on_it_looks_coarsely_and_rests(sit_at, two_moons):
     person = sit_at(two_moons("adam", steps=100_000), size=(1600, 1000))
     view = person.window.function
-    opened(person)
+    person.opens(person.window.function)
     person.session.toggle()
     person.until(lambda: (view.pull(), view.at > 0)[1])
     assert person.session.state == "running" and len(view.answer[0].xs) <= 65
@@ -195,7 +181,7 @@ def test_while_a_race_goes_on_it_looks_coarsely_and_rests(sit_at, two_moons):
     assert view.inquiry._asked == asked, "not at once again"
     person.session.toggle()
     person.sees("paused")
-    settled(person)
+    person.gets_answers(person.window.function)
     assert len(view.answer[0].xs) == 129 and view.at == person.session.runs[0].run.step
 
 

@@ -32,27 +32,12 @@ def looking(sit_at, two_moons):
         person = sit_at(experiment or two_moons("natural-gradient", "newton", steps=6), size=size)
         person.session.toggle()
         person.sees("finished")
-        opened(person)
+        person.opens(person.window.matrices)
         person.window.matrices.run.pick(number)
-        settled(person)
+        person.gets_answers(person.window.matrices)
         return person, person.window.matrices
 
     return look
-
-
-def opened(person):
-    """The tab is brought to the front."""
-    panel = next(p for p in person.window.arrangement.panels if p.widget() is person.window.matrices)
-    panel.raise_()
-    person.until(lambda: person.window.matrices.seen)
-
-
-def settled(person):
-    view = person.window.matrices
-    for _ in range(3):
-        person.until(lambda: (view.pull(), not view.inquiry.under_way)[1])
-        QCoreApplication.processEvents()
-    view.pull()
 
 
 def dense(person, number, step):
@@ -73,7 +58,7 @@ def pointed_at(view, tile, row, column):
 def test_the_value_under_the_cursor_is_the_dense_matrix_s_entry(looking):
     person, view = looking()
     person.session.set_time(4)
-    settled(person)
+    person.gets_answers(person.window.matrices)
     exact = dense(person, 0, 4)
     assert [tile.name for tile in view.tiles] == [TITLES[name] for name in ENGINES]
     objective = person.session.runs[0].run.objective
@@ -104,7 +89,7 @@ def test_a_click_on_a_distance_shows_the_difference(looking):
     person, view = looking(number=1)
     exact = dense(person, 1, 6)
     view.table.cellClicked.emit(0, 2)
-    settled(person)
+    person.gets_answers(person.window.matrices)
     (tile,) = view.tiles
     assert (view.what.currentText(), view.minus.currentText()) == ("Hessian", "− Fisher")
     np.testing.assert_allclose(tile.entries, exact["hessian"] - exact["fisher"], atol=1e-15)
@@ -112,7 +97,7 @@ def test_a_click_on_a_distance_shows_the_difference(looking):
     largest = np.abs(exact["hessian"] - exact["fisher"]).max()
     assert f"above {compact(float(largest))}" in view.subtitle.text()
     view.table.cellClicked.emit(4, 4)
-    settled(person)
+    person.gets_answers(person.window.matrices)
     assert [tile.name for tile in view.tiles] == ["K-FAC"] and view.minus.currentText() == "alone"
 
 
@@ -139,7 +124,7 @@ def test_all_images_have_one_scale_with_zero_in_its_middle(looking):
 def test_layers_are_bounded_and_parameters_named_at_the_edges(looking):
     person, view = looking()
     view.compare(2, 2)
-    settled(person)
+    person.gets_answers(person.window.matrices)
     assert len(view.tiles) == 1
     layers = person.session.runs[0].run.objective.layers
     upright = [line.x[0] for line in view.lines.shown[1:] if line.x[0] == line.x[-1]]
@@ -156,13 +141,13 @@ def test_of_a_large_model_a_layer_is_shown_and_said_to_be(looking, monkeypatch):
     assert objective.parameters > 10
     smallest = min(objective.layers, key=lambda layer: layer.stop - layer.start)
     view.compare(0, 0)
-    settled(person)
+    person.gets_answers(person.window.matrices)
     (tile,) = view.tiles
     np.testing.assert_allclose(tile.entries, dense(person, 0, 6)["hessian"][smallest, smallest], atol=1e-12)
     assert "alone (θ has" in view.subtitle.text()
     assert f"row {smallest.start + 1}: " in pointed_at(view, tile, 1, 0)
     view.layers.actions()[0].trigger()
-    settled(person)
+    person.gets_answers(person.window.matrices)
     assert re.search(r"the first 10 of \d+ parameters of layer", view.subtitle.text())
 
 
@@ -170,7 +155,7 @@ def test_a_matrix_that_does_not_exist_is_a_sentence(looking, valley):
     person, view = looking(valley("newton", steps=3))
     kinds = list(ENGINES)
     view.compare(kinds.index("kfac"), kinds.index("kfac"))
-    settled(person)
+    person.gets_answers(person.window.matrices)
     refused = view.answer.matrices.refused["kfac"]
     assert not view.tiles and view.empty.text() == refused
     assert view.table.item(0, 4).text() == "–" and view.table.item(0, 4).toolTip() == refused
@@ -182,7 +167,7 @@ def test_another_race_has_its_own_matrices(looking, valley):
     person.until(lambda: person.session.generation == 2)
     assert view.answer is None or view.answer.step == 0
     person.sees("ready")
-    settled(person)
+    person.gets_answers(person.window.matrices)
     assert [tile.entries.shape for tile in view.tiles] == [(2, 2)] * 4, "K-FAC needs layers"
 
 
@@ -195,14 +180,14 @@ def test_behind_its_tab_it_asks_nothing(looking):
     person.window.settle()
     QCoreApplication.processEvents()
     assert view.inquiry._asked == asked
-    opened(person)
-    settled(person)
+    person.opens(person.window.matrices)
+    person.gets_answers(person.window.matrices)
     assert view.answer.step == 2
 
 
 def test_while_a_race_goes_on_it_rests_between_two_looks(sit_at, two_moons):
     person = sit_at(two_moons("newton", steps=5000), size=(1600, 1000))
-    opened(person)
+    person.opens(person.window.matrices)
     view = person.window.matrices
     person.session.toggle()
     steps = set()
