@@ -102,8 +102,12 @@ class Extremes:
                     best, found = sign * value, int(row)
                 at += length
         rest = sign * self.history.column(self.column, at, until)
-        if len(rest) and not np.isnan(rest).all() and np.nanmin(rest) < best:
-            found = at + int(np.nanargmin(rest))
+        if len(rest):
+            place = int(rest.argmin())  # a NaN, where there is one
+            if rest[place] != rest[place]:
+                place = int(np.where(np.isnan(rest), np.inf, rest).argmin())
+            if rest[place] < best:
+                found = at + place
         return found
 
     def first_at_or_below(self, target: float) -> int | None:

@@ -223,15 +223,13 @@ class _Rows:
         blocks, chunks = self._store
         size = blocks.shape[2]
         moved = len(blocks) * size
+        if not moved:
+            return _of_chunks(chunks, place, rows)
         found = np.empty(len(rows))
         old = rows < moved
         found[old] = blocks[rows[old] // size, place, rows[old] % size]
         if not old.all():
-            recent = rows[~old] - moved
-            first = int(recent.min()) // _CHUNK
-            last = int(recent.max()) // _CHUNK
-            joined = np.concatenate([chunk[place] for chunk in chunks[first : last + 1]])
-            found[~old] = joined[recent - first * _CHUNK]
+            found[~old] = _of_chunks(chunks, place, rows[~old] - moved)
         return found
 
     def value(self, place: int, at: int) -> float:
@@ -249,6 +247,15 @@ class _Rows:
             return np.array(blocks[at // size, :, at % size])
         at -= len(blocks) * size
         return chunks[at // _CHUNK][:, at % _CHUNK]
+
+
+def _of_chunks(chunks: list[NDArray[np.float64]], place: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A column at some rows, counted from the first chunk."""
+    if not len(rows):
+        return np.empty(0)
+    first, last = int(rows.min()) // _CHUNK, int(rows.max()) // _CHUNK
+    joined = np.concatenate([chunk[place] for chunk in chunks[first : last + 1]])
+    return joined[rows - first * _CHUNK]
 
 
 class Snapshots:

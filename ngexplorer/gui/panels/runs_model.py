@@ -35,6 +35,18 @@ SPEED, TO_TARGET = 7, 8
 
 Index = QModelIndex | QPersistentModelIndex
 
+_ROLES = frozenset(
+    (
+        Qt.ItemDataRole.DisplayRole,
+        Qt.ItemDataRole.TextAlignmentRole,
+        Qt.ItemDataRole.SizeHintRole,
+        Qt.ItemDataRole.DecorationRole,
+        Qt.ItemDataRole.ForegroundRole,
+        Qt.ItemDataRole.ToolTipRole,
+    )
+)
+"""What the model has an answer to."""
+
 
 def _numbers(session: Session, shown: Shown, target: float | None) -> list[float]:
     """What stands in the columns after the state; NaN where there is nothing."""
@@ -147,12 +159,8 @@ class RunsModel(QAbstractItemModel):
 
     def shown_at(self, index: Index) -> tuple[Shown, ...]:
         """The runs of a row."""
-        parent = index.parent()
-        return (
-            (self.families[parent.row()].members[index.row()],)
-            if parent.isValid()
-            else self.families[index.row()].members
-        )
+        row, family = index.row(), index.internalId()
+        return (self.families[family - 1].members[row],) if family else self.families[row].members
 
     # What Qt asks of a model.
 
@@ -185,17 +193,20 @@ class RunsModel(QAbstractItemModel):
         return runs[0].run.objective.loss.metric_name.capitalize() if runs else "Metric"
 
     def data(self, index: Index, role: int = 0) -> Any:
-        parent, theme, column = index.parent(), self.session.theme, index.column()
+        if role not in _ROLES:  # most of what Qt asks of each cell that it paints
+            return None
+        # The identifier is that of `index`: a parent is known without making one.
+        theme, column, family = self.session.theme, index.column(), index.internalId()
         members = self.shown_at(index)
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                rows = self._below[parent.row()] if parent.isValid() else self.texts
+                rows = self._below[family - 1] if family else self.texts
                 return rows[index.row()][column]
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)
             case Qt.ItemDataRole.SizeHintRole:
                 return QSize(0, ROW)
-            case Qt.ItemDataRole.DecorationRole if column == 0 and not parent.isValid():
+            case Qt.ItemDataRole.DecorationRole if column == 0 and not family:
                 return themes.dot(themes.line_colour(members[0].colour, theme), 10)
             case Qt.ItemDataRole.ForegroundRole if column == 0:
                 return themes.readable(members[0].colour, theme)
@@ -208,7 +219,7 @@ class RunsModel(QAbstractItemModel):
 
     def _tip(self, index: Index, members: tuple[Shown, ...]) -> str | None:
         """Of a group's number its quartiles; of any other cell what happened to the run."""
-        spreads = self._spreads[index.row()] if not index.parent().isValid() else []
+        spreads = [] if index.internalId() else self._spreads[index.row()]
         if spreads and index.column() >= 2:
             return f"Median of {len(members)} seeds; quartiles {spreads[index.column() - 2]}"
         events = [(shown, event) for shown in members for event in shown.history.events[-8:]]

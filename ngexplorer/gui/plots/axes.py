@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -125,6 +127,10 @@ class Frame(pg.PlotWidget):
         """Seconds that one painting takes, on average over the last few."""
         self._window: tuple[float, float, float, float] | None = None
         self.setFrameShape(self.Shape.NoFrame)
+        for side in ("left", "bottom"):
+            # Its grid lies under the lines: without a copy of it, each picture of them would draw the axis again.
+            axis = self.item.getAxis(side)
+            axis.setCacheMode(axis.CacheMode.DeviceCoordinateCache)
         self.dress(theme)
 
     def dress(self, theme: themes.Theme) -> None:
@@ -195,6 +201,20 @@ class Frame(pg.PlotWidget):
     def release(self) -> None:
         """Choose the range anew at the next `fit`."""
         self.free, self._window = False, None
+
+    @contextmanager
+    def as_lines(self) -> Iterator[None]:
+        """Draw what is kept as pixels for the screen anew meanwhile: paper has others, a drawing none."""
+        kept = {item: item.cacheMode() for item in self.scene().items()}
+        nothing = pg.GraphicsObject.CacheMode.NoCache
+        kept = {item: mode for item, mode in kept.items() if mode != nothing}
+        for item in kept:
+            item.setCacheMode(nothing)
+        try:
+            yield
+        finally:
+            for item, mode in kept.items():
+                item.setCacheMode(mode)
 
     def paintEvent(self, event: Any) -> None:
         began = perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,8 +20,9 @@ from ngexplorer.gui.session import Notice, Session
 
 LEAST = QSize(200, 140)
 """The smallest picture in which something can be seen, its axes included, pixels."""
-_APART = 0.06
-"""Seconds between two pictures of a plot that no one points at, as long as only the runs go on: half the frames."""
+_APART = 0.085
+"""Seconds between two pictures of a plot that no one points at, as long as only the runs go on: every third frame.
+What the window takes of the interpreter, the runs lose."""
 
 
 class View(QFrame):
@@ -140,7 +141,10 @@ class View(QFrame):
             for frame in self.frames:
                 frame.dress(themes.LIGHT)
             self.draw()
-            yield Picture(self.caption, self.frames, self.entries)
+            with ExitStack() as drawn:
+                for frame in self.frames:
+                    drawn.enter_context(frame.as_lines())
+                yield Picture(self.caption, self.frames, self.entries)
         finally:
             session.theme = theme
             self._restyle()
