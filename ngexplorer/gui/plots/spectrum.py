@@ -18,6 +18,7 @@ from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.axes import BrokenAxis, Frame, compact, logarithm
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.run_choice import colour_runs, place_of
 from ngexplorer.gui.plots.tags import Tag, Tags
 from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
 from ngexplorer.gui.session import Session, Shown
@@ -47,7 +48,7 @@ COLOURS = {
     "kfac": themes.GREEN,
 }
 """Of the matrices, where those of one run are laid over each other."""
-_TITLES = {"gauss-newton": "GGN", "kfac": "K-FAC"}
+_TITLES = {"gauss-newton": "GGN", "empirical-fisher": "Empirical Fisher", "kfac": "K-FAC"}
 
 
 def title_of(matrix: str) -> str:
@@ -115,9 +116,15 @@ class SpectrumView(View):
         self._asked: Any = None
         self._generation = 0
         self._entries: list[Entry] = []
+        self._looked_at: Shown | None = None
+        """The one run of the choice, of this race or the one before."""
         session.analyst.answered.connect(self._answered)
         session.race_changed.connect(self._fill)
         session.shown_changed.connect(self.invalidate)
+        session.theme_changed.connect(self._colour)
+
+    def _colour(self) -> None:
+        colour_runs(self.run, self.session.runs, self.session.theme, first=1)
 
     def _more(self) -> Any:
         button, menu = more_button(self.session, "Matrices, layers, the gradient's energy, pictures")
@@ -175,9 +182,13 @@ class SpectrumView(View):
     def _fill(self) -> None:
         labels = [shown.label for shown in self.session.runs]
         if [self.run.itemText(i) for i in range(1, self.run.count())] != labels:
+            place = place_of(self._looked_at, self.session.runs)
             self.run.clear()
             self.run.addItems([EVERY, *labels])
+            self.run.setCurrentIndex(0 if place is None else place + 1)
             self._refit()
+        self._looked_at = self.chosen
+        self._colour()
         if self._asked is not None and self._asked[0] != self.session.generation:
             self._looked.clear()
             self._asked = None
@@ -193,6 +204,7 @@ class SpectrumView(View):
     def _refit(self) -> None:
         self.frame.release()
         self.lower.release()
+        self._looked_at = self.chosen
         self._watch()
 
     def fingerprint(self) -> Any:
