@@ -59,7 +59,8 @@ class SpectraBetween(QObject):
         if question == self._asked:
             return
         self._asked = question
-        objective, part = shown.run.objective, shown.run.optimizer.curvature
+        objective = shown.run.objective
+        part: Any = shown.run.optimizer.curvature
         kind: type[Curvature] = part.kind if part.__struct_config__.tag == matrix else probes.MATRICES[matrix]
         snapshots = history.snapshots.until(shown.run.step, _MOST if probes.exact(objective) else _MOST_DENSITIES)
         # The places that many twos divide come first: they lie the furthest apart.

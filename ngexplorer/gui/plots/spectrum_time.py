@@ -176,6 +176,10 @@ class SpectrumTimeView(View):
         return [Entry("damping λ", QColor(self.session.theme.text), Qt.PenStyle.DashLine)]
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        return [("step", "eigenvalue λᵢ")]
+
+    @property
     def caption(self) -> str:
         return f"{self.title.text()} · {self.run.currentText()} · {self.subtitle.text()} · shade: how many eigenvalues"
 

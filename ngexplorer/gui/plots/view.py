@@ -130,6 +130,11 @@ class View(QFrame):
         theme, families = self.session.theme, self.session.visible_families
         return [Entry(f.label, themes.line_colour(f.colour, theme), f.members[0].style) for f in families]
 
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        """What a picture says of each frame's horizontal and vertical axis; nothing where that is empty."""
+        return [("", "")] * len(self.frames)
+
     @contextmanager
     def on_paper(self) -> Iterator[Picture]:
         """The plot as it stands, in light colours on white, as long as the picture is being drawn."""
@@ -140,7 +145,7 @@ class View(QFrame):
             for frame in self.frames:
                 frame.dress(themes.LIGHT)
             self.draw()
-            yield Picture(self.caption, self.frames, self.entries)
+            yield Picture(self.caption, self.frames, self.axes_named, self.entries)
         finally:
             session.theme = theme
             self._restyle()
