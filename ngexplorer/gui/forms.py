@@ -79,10 +79,15 @@ class Choice(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
         self.setMaxVisibleItems(_VISIBLE)
-        self.activated.connect(lambda i: self.picked.emit(self._values[i]))
+        self.activated.connect(self._pick)
         self.currentIndexChanged.connect(self.updateGeometry)
         self.view().viewport().installEventFilter(self)
         self.refuse([None] * len(options))
+
+    def _pick(self, row: int) -> None:
+        """Tell of the value; what a view lists itself, such as the runs of a race, has none."""
+        if row < len(self._values):
+            self.picked.emit(self._values[row])
 
     @property
     def shown(self) -> str:

@@ -99,9 +99,11 @@ def colours(optimizers: list[str], chosen: list[str | None]) -> list[str]:
         usual = _USUAL.get(name)
         if found[i] is None and name not in optimizers[:i] and usual not in found:
             found[i] = usual
-    for i, name in enumerate(optimizers):
+    for i in range(len(optimizers)):
         if found[i] is None:
-            found[i] = next((c for c in PALETTE if c not in found), _USUAL.get(name, PALETTE[0]))
+            # Once all are taken they come round, each with another line style than before.
+            again = PALETTE[(i + i // len(PALETTE)) % len(PALETTE)]
+            found[i] = next((c for c in PALETTE if c not in found), again)
     return [colour for colour in found if colour]
 
 

@@ -123,6 +123,22 @@ def test_smoothing_is_a_mean_of_the_last_steps_and_is_said(finished):
     (line,) = curves.lines.shown
     assert line.y == pytest.approx([loss[max(0, k - 4) : k + 1].mean() for k in range(31)])
     assert "mean of 5 steps" in curves.subtitle.text()
+    assert curves.note.isVisible() and curves.note.text() == "mean of 5 steps", "where there is no room in the head too"
+
+
+def test_of_many_runs_those_at_the_cross_hair_are_read_out(finished):
+    person = finished(*(make("adam", learning_rate=0.001 * 1.2**k) for k in range(30)), steps=20)
+    curves = person.window.curves
+    losses = [shown.history["loss"][10] for shown in person.session.runs]
+    at = QPointF(10.0, math.log10(min(losses)))
+    place = curves.frame.mapFromScene(curves.frame.view.mapViewToScene(at))
+    QTest.mouseMove(curves.frame.viewport(), place)
+    person.until(curves.readout.isVisible)
+    texts = curves.readout.texts()
+    assert "Adam, learning rate 0.1978" in texts and "Adam" not in texts, "the last is there, the first far away"
+    named = [text for text in texts if text.startswith("Adam")]
+    assert texts[-1] == f"and {30 - len(named)} more"
+    assert curves.readout.height() <= curves.frame.view.sceneBoundingRect().height()
 
 
 def test_the_lowest_loss_has_a_ring(finished):

@@ -41,6 +41,7 @@ def test_an_svg_has_its_words_and_lines_and_can_be_drawn_again(person, tmp_path)
     assert person.window.curves.save(path)
     text = path.read_text(encoding="utf-8")
     assert "Natural gradient" in text and "Loss by step" in text and text.count("<polyline") > 4
+    assert ">Loss</text>" in text and ">step</text>" in text, "what stands along the axes"
     assert QSvgRenderer(str(path)).isValid()
     assert [file.name for file in tmp_path.iterdir()] == ["plot.svg"]
 

@@ -12,7 +12,8 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import BrokenAxis
 from ngexplorer.gui.plots.spectrum import COLOURS
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
-from ngexplorer.runs import probes
+from ngexplorer.runs import Probes, probes
+from ngexplorer.runs.schedule import Every
 
 
 @pytest.fixture
@@ -154,6 +155,55 @@ def test_through_time_every_eigenvalue_is_in_its_bin(sit_at, two_moons, qtbot):
         large = np.abs(values) > max(spectrum.rounding, 1e-8)
         assert np.expm1(row).sum() == pytest.approx(large.sum())
         assert np.expm1(row[: bins // 2]).sum() == pytest.approx((values[large] < 0).sum())
+
+
+def through_time(person):
+    return next(view for view in person.window.views if isinstance(view, SpectrumTimeView))
+
+
+def test_between_the_recorded_ones_spectra_are_looked_for_while_the_race_rests(sit_at, two_moons):
+    person = sit_at(two_moons("newton", steps=8, probes=Probes(spectra=Every(interval=5))))
+    view, shown = through_time(person), person.session.runs[0]
+    person.opens(view)
+    person.session.toggle()
+    person.sees("finished")
+    person.gets_answers(view)
+    assert {s.step for s in shown.history.spectra} == {0, 5}, "what a race records is its own"
+    spectra = view._spectra(shown)
+    assert [s.step for s in spectra] == list(range(9)) and "Hessian · 9 spectra" in view.subtitle.text()
+    for step in (3, 8):
+        values = Hessian(shown.run.objective, torch.tensor(shown.history.parameters(step)[0])).eigenvalues()
+        assert spectra[step].eigenvalues == pytest.approx(values.numpy())
+    person.chooses(view.matrix, "Hessian")
+    person.gets_answers(view)
+    assert len(view._spectra(shown)) == 9
+
+
+def test_the_run_that_is_looked_at_stays_when_others_come_and_go(sit_at, valley, two_moons):
+    person = sit_at(valley("newton", "gauss-newton", "natural-gradient", steps=9))
+    person.session.toggle()
+    person.sees("finished")
+    window, view, later = person.window, person.window.spectrum, through_time(person)
+    person.opens(later)
+    person.chooses(later.run, "Gauss-Newton")
+    person.opens(view)
+    person.chooses(view.run, "Natural gradient")
+    person.chooses(window.anatomy.run, "Natural gradient")
+    window.anatomy.run.pick(window.anatomy.run.currentIndex())
+    shown = person.session.runs[2]
+    person.session.fork(shown, 3, torch.full((2,), 1e-3, dtype=torch.float64), 0.1, "fisher")
+    person.until(lambda: len(person.session.runs) == 4)
+    assert view.chosen.run is shown.run and window.anatomy.run.chosen.run is shown.run
+    assert later.chosen.run is person.session.runs[1].run
+    assert view.run.count() == 5 and not view.run.itemIcon(4).isNull()
+
+    # In another race the one of that name is looked at, where there is one.
+    person.session.open_experiment(two_moons("natural-gradient", "adam"))
+    person.until(lambda: person.session.generation == 2)
+    assert view.run.currentText() == window.anatomy.run.currentText() == "Natural gradient"
+    person.session.open_experiment(two_moons("adam", "newton"))
+    person.until(lambda: person.session.generation == 3)
+    assert view.chosen is None and window.anatomy.run.chosen is not None
 
 
 def test_places_of_a_broken_axis_rise_with_the_numbers_and_small_ones_have_none():

@@ -100,3 +100,9 @@ def test_the_shipped_typeface_is_used():
     from PySide6.QtGui import QFontInfo
 
     assert QFontInfo(themes.font()).family().startswith("Inter")
+
+
+def test_of_thirty_runs_of_one_optimizer_hardly_two_are_drawn_alike():
+    found = themes.colours(["adam"] * 30, [None] * 30)
+    looks = {(colour, i % len(themes.STYLES)) for i, colour in enumerate(found)}
+    assert len(set(found)) == len(themes.PALETTE) and len(looks) >= 28

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QActionGroup, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
@@ -24,6 +24,8 @@ from ngexplorer.runs.extremes import Extremes, row_at
 from ngexplorer.runs.history import LEADING, NUMBERS, STEP_FIELDS
 from ngexplorer.runs.series import quartiles, smoothed
 
+_NAMES = {"step": "step", "seconds": "seconds of compute", "gradient_equivalents": "gradient equivalents"}
+"""Of the horizontal axes, on paper."""
 AXES = (
     ("step", "by step"),
     ("seconds", "by seconds of compute"),
@@ -35,6 +37,8 @@ _SMOOTHING = (1, 5, 25, 100)
 """Over so many steps a mean may be taken."""
 _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 """Move the cross-hair."""
+_ROOM = 0.6
+"""Of a plot's height at most, for the table of what lies between the cursors."""
 _WIDE = 440
 """Pixels from which all controls have room beside each other."""
 _LINEAR = (
@@ -81,7 +85,7 @@ class Panel(QObject):
         self.lines = Lines()
         frame.addItem(self.lines, ignoreBounds=True)
         frame.view.setMouseMode(pg.ViewBox.RectMode)
-        self.note = QLabel("▽ zero or less: below every log axis", frame)
+        self.note = QLabel(frame)
         self.note.setObjectName("muted")
         self.note.setFont(themes.font(11))
         self.note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -116,6 +120,12 @@ class Panel(QObject):
         self.choice.setCurrentIndex(self._names.index(column))
         self.log.setChecked(column not in (*_LINEAR, *_SIGNED))
 
+    def note_down(self, smoothing: int, below: bool) -> None:
+        """Say in the plot itself what is not as it was recorded, and what cannot be seen."""
+        told = [f"mean of {smoothing} steps"] if smoothing > 1 else []
+        self.note.setText(" · ".join([*told, *(["▽ zero or less: below every log axis"] if below else [])]))
+        self.note.setVisible(bool(self.note.text()))
+
     def place_note(self) -> None:
         """Where curves seldom are: at the lower end of the axis."""
         self.note.adjustSize()
@@ -141,6 +151,8 @@ class CurvesView(View):
         self.compared = False
         """Whether the cursors A and B are out."""
         self.between = Readout(self.frame)
+        self._corner = 0
+        """Where that stands: top right, top left, bottom right or bottom left."""
         self._add(Panel(self.frame, column))
         first = self.panels[0]
         self.lines, self.note, self.hair, self.readout, self.log = (
@@ -290,6 +302,11 @@ class CurvesView(View):
         what = ", ".join(title_of(panel.column) for panel in self.panels)
         return " · ".join(filter(None, (f"{what} {AXES[self.axis.currentIndex()][1]}", self.subtitle.text())))
 
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        along = _NAMES[AXES[self.axis.currentIndex()][0]]
+        return [(along if panel is self.panels[-1] else "", title_of(panel.column)) for panel in self.panels]
+
     # Drawing.
 
     def fingerprint(self) -> Any:
@@ -322,7 +339,7 @@ class CurvesView(View):
         panel.lines.show_lines(lines)
         panel.frame.set_log(y=panel.log.isChecked())
         panel.frame.count_along(self.axis.currentIndex() == 0)
-        panel.note.setVisible(any(line.below is not None and len(line.below) for line in lines))
+        panel.note_down(self.smoothing, any(line.below is not None and len(line.below) for line in lines))
         panel.place_note()
         muted = self.session.theme.muted
         panel.hair.setPen(pen(muted, 1, Qt.PenStyle.DashLine))
@@ -527,7 +544,9 @@ class CurvesView(View):
         x = panel.frame.view.mapSceneToView(position).x() if x is None else x
         for other in self.panels:
             other.hair.setPos(x)
-        self.read_at(x, panel)
+        y = panel.frame.view.mapSceneToView(position).y()
+        self.read_at(x, panel, 10.0**y if panel.log.isChecked() else y)
+        panel.readout.raise_()
         panel.readout.place(position, panel.frame.view.sceneBoundingRect())
 
     def _said(self, x: float) -> str:
@@ -538,8 +557,8 @@ class CurvesView(View):
             else f"{compact(x)} {'s' if name == 'seconds' else 'gradients'}"
         )
 
-    def read_at(self, x: float, panel: Panel | None = None) -> None:
-        """Show what every visible run had reached at x."""
+    def read_at(self, x: float, panel: Panel | None = None, near: float | None = None) -> None:
+        """Show what every visible run had reached at x; of more than there is room for, those nearest to a value."""
         panel = panel or self.panels[0]
         wanted = self._wanted(panel)
         rows = []
@@ -547,7 +566,8 @@ class CurvesView(View):
             row = self._row_at(shown, x)
             if row is not None:
                 rows.append((shown, [row[column] for _, column, _, _ in wanted]))
-        panel.readout.show_rows(self._said(x), [word for word, *_ in wanted], rows, self.session.theme)
+        words, room = [word for word, *_ in wanted], panel.frame.view.sceneBoundingRect().height()
+        panel.readout.show_rows(self._said(x), words, rows, self.session.theme, room, near)
 
     def _read_as(self) -> list[Shown | Group]:
         """What has a row of numbers: the runs, those that are drawn as a group together."""
@@ -600,9 +620,29 @@ class CurvesView(View):
                 first, second = (end[column] for end in ends if end is not None)
                 rows.append((shown, [first, second, second - first]))
         heads = [f"A: {self._said(a)}", f"B: {self._said(b)}", "B − A"]
-        self.between.show_rows("", heads, rows, self.session.theme)
         area = self.frame.view.sceneBoundingRect()
-        self.between.move(int(area.right()) - self.between.width() - 4, int(area.top()) + 4)
+        self.between.show_rows("", heads, rows, self.session.theme, _ROOM * area.height())
+        self.between.raise_()
+        self.between.move(*self._clear_corner(self.between.size(), area))
+
+    def _clear_corner(self, size: QSize, area: QRectF) -> tuple[int, int]:
+        """The corner of the plot where a table of that size covers the least of the curves; the last one as long as no
+        other is much better."""
+        lines, view = self.lines.shown, self.frame.view
+        xs = np.concatenate([np.empty(0), *(line.x for line in lines)])
+        ys = np.concatenate([np.empty(0), *(line.y for line in lines)])
+        covered, corners = [], []
+        for below in (False, True):
+            for rightward in (True, False):
+                left = area.right() - size.width() - 4 if rightward else area.left() + 4
+                top = area.bottom() - size.height() - 4 if below else area.top() + 4
+                ends = view.mapSceneToView(QRectF(QPointF(left, top), QSizeF(size))).boundingRect()
+                inside = (xs >= ends.left()) & (xs <= ends.right()) & (ys >= ends.top()) & (ys <= ends.bottom())
+                covered.append(int(inside.sum()))
+                corners.append((int(left), int(top)))
+        if covered[self._corner] > 1.5 * min(covered) + 5:
+            self._corner = covered.index(min(covered))
+        return corners[self._corner]
 
     def _follow(self, panel: Panel) -> None:
         """Panels share what a person chose along the horizontal axis, and what they let go."""

@@ -32,17 +32,21 @@ class Entry:
 
 
 class Picture:
-    """What is to be drawn: a title, frames one below the other, and a legend."""
+    """What is to be drawn: a title, frames one below the other, each with what stands along its axes, and a legend."""
 
-    def __init__(self, title: str, frames: Sequence[QGraphicsView], legend: list[Entry]) -> None:
-        self._title, self._frames, self._entries = title, frames, legend
+    def __init__(
+        self, title: str, frames: Sequence[QGraphicsView], axes: Sequence[tuple[str, str]], legend: list[Entry]
+    ) -> None:
+        """`axes`: of each frame what stands below its horizontal and above its vertical axis, nothing where empty."""
+        self._title, self._frames, self._axes, self._entries = title, frames, axes, legend
         self._font = themes.font(12)
         width = max(frame.width() for frame in frames) + 2 * _MARGIN
         self._places = self._legend(width)
         rows = (self._places[-1].y() + _LINE if self._places else 0.0) + 6
         words = QFontMetricsF(themes.font(13)).boundingRect(QRectF(0, 0, width - 2 * _MARGIN, 1e4), _WRAPPED, title)
         self._heading = words.height() + 6
-        height = sum(frame.height() for frame in frames) + self._heading + rows + 2 * _MARGIN
+        named = _LINE * sum(bool(name) for names in axes for name in names)
+        height = sum(frame.height() for frame in frames) + named + self._heading + rows + 2 * _MARGIN
         self.size = QSizeF(width, height)
 
     def _legend(self, width: float) -> list[QPointF]:
@@ -66,10 +70,11 @@ class Picture:
         y = _MARGIN
         painter.drawText(QRectF(_MARGIN, y, self.size.width() - 2 * _MARGIN, self._heading), _WRAPPED, self._title)
         y += self._heading
-        for frame in self._frames:
+        for frame, (below, above) in zip(self._frames, self._axes, strict=True):
+            y += self._write(painter, above, y, frame, Qt.AlignmentFlag.AlignLeft)
             target = QRectF(_MARGIN, y, frame.width(), frame.height())
             frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
-            y += frame.height()
+            y += frame.height() + self._write(painter, below, y + frame.height(), frame, Qt.AlignmentFlag.AlignHCenter)
         painter.setFont(self._font)
         corner = QPointF(_MARGIN, y + 6)
         for entry, place in zip(self._entries, self._places, strict=True):
@@ -79,10 +84,22 @@ class Picture:
             painter.setPen(QColor(themes.LIGHT.text))
             painter.drawText(at + QPointF(_SAMPLE + 6, _LINE / 2 + 4), entry.label)
 
+    def _write(
+        self, painter: QPainter, words: str, y: float, frame: QGraphicsView, alignment: Qt.AlignmentFlag
+    ) -> float:
+        """Write what stands along an axis; returns the height that it takes."""
+        if not words:
+            return 0.0
+        painter.setPen(QColor(themes.LIGHT.muted))
+        painter.setFont(self._font)
+        painter.drawText(QRectF(_MARGIN, y, frame.width(), _LINE), alignment | Qt.AlignmentFlag.AlignVCenter, words)
+        return _LINE
+
     def image(self) -> QImage:
         """At print resolution."""
         scale = PRINT / SCREEN
         image = QImage((self.size * scale).toSize(), QImage.Format.Format_RGB32)
+        image.fill(Qt.GlobalColor.white)  # the last column and row too, which it may cover in part only
         painter = QPainter(image)
         painter.scale(scale, scale)
         self.paint(painter)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QComboBox
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
@@ -24,9 +27,10 @@ class RunChoice(Choice):
         """The run that a person picked; None: whichever comes first."""
         self._highlighted = session.highlighted
         self._shown: tuple[int, int | None] = (0, None)
+        self._known: list[Shown] = []
+        """The runs that it lists."""
         self.setAccessibleName(what)
         self.setToolTip(what)
-        self.setIconSize(QSize(10, 10))
         self.activated.connect(self.pick)
         session.race_changed.connect(self._fill)
         session.shown_changed.connect(self._follow)
@@ -57,16 +61,18 @@ class RunChoice(Choice):
     def _fill(self) -> None:
         labels = [shown.label for shown in self.session.runs] or ["–"]
         if [self.itemText(i) for i in range(self.count())] != labels:
-            self._picked = None
+            if self._picked is not None:
+                before = self._known[self._picked] if self._picked < len(self._known) else None
+                self._picked = place_of(before, self.session.runs)
             self.clear()
             self.addItems(labels)
+        self._known = list(self.session.runs)
         self.setEnabled(bool(self.session.runs))
         self._dress()
         self._follow()
 
     def _dress(self) -> None:
-        for i, shown in enumerate(self.session.runs):
-            self.setItemIcon(i, themes.dot(themes.line_colour(shown.colour, self.session.theme), 10))
+        colour_runs(self, self.session.runs, self.session.theme)
 
     def _follow(self) -> None:
         if self._highlighted != self.session.highlighted:
@@ -78,3 +84,20 @@ class RunChoice(Choice):
         if self._shown != (self.session.generation, number):
             self._shown = (self.session.generation, number)
             self.changed.emit()
+
+
+def place_of(before: Shown | None, runs: Sequence[Shown]) -> int | None:
+    """The place of the run that was looked at among the runs as they now are: that very run, in a new race the one of
+    its name; None where there is no such run."""
+    if before is None:
+        return None
+    same = [place for place, shown in enumerate(runs) if shown.run is before.run]
+    named = [place for place, shown in enumerate(runs) if shown.label == before.label]
+    return next(iter(same + named), None)
+
+
+def colour_runs(choice: QComboBox, runs: Sequence[Shown], theme: themes.Theme, first: int = 0) -> None:
+    """A dot of its colour for each run, the first of which has that place in the list."""
+    choice.setIconSize(QSize(10, 10))
+    for place, shown in enumerate(runs, first):
+        choice.setItemIcon(place, themes.dot(themes.line_colour(shown.colour, theme), 10))

@@ -18,6 +18,7 @@ from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.axes import BrokenAxis, Frame, compact, logarithm
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.run_choice import colour_runs, place_of
 from ngexplorer.gui.plots.tags import Tag, Tags
 from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
 from ngexplorer.gui.session import Session, Shown
@@ -34,6 +35,8 @@ _DECADES = 10
 """How far below the largest eigenvalue the axis reaches."""
 _LEAST_SHARE = -8.0
 """log₁₀ of the smallest energy and filter that are shown."""
+_BETWEEN = 9.0
+"""Pixels at least between two triangles."""
 _DOT = 2.0
 """The radius of an eigenvalue's mark, pixels."""
 _QUESTION = "spectrum"
@@ -47,7 +50,7 @@ COLOURS = {
     "kfac": themes.GREEN,
 }
 """Of the matrices, where those of one run are laid over each other."""
-_TITLES = {"gauss-newton": "GGN", "kfac": "K-FAC"}
+_TITLES = {"gauss-newton": "GGN", "empirical-fisher": "Empirical Fisher", "kfac": "K-FAC"}
 
 
 def title_of(matrix: str) -> str:
@@ -115,9 +118,15 @@ class SpectrumView(View):
         self._asked: Any = None
         self._generation = 0
         self._entries: list[Entry] = []
+        self._looked_at: Shown | None = None
+        """The one run of the choice, of this race or the one before."""
         session.analyst.answered.connect(self._answered)
         session.race_changed.connect(self._fill)
         session.shown_changed.connect(self.invalidate)
+        session.theme_changed.connect(self._colour)
+
+    def _colour(self) -> None:
+        colour_runs(self.run, self.session.runs, self.session.theme, first=1)
 
     def _more(self) -> Any:
         button, menu = more_button(self.session, "Matrices, layers, the gradient's energy, pictures")
@@ -142,6 +151,12 @@ class SpectrumView(View):
     @property
     def frames(self) -> list[Frame]:
         return [self.frame, self.lower] if self.lower.isVisibleTo(self) else [self.frame]
+
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        if len(self.frames) == 1:
+            return [("rank", "eigenvalue λᵢ")]
+        return [("", "eigenvalue λᵢ"), ("rank", "energy of ∇h along each eigenvector (dots), filter (line)")]
 
     @property
     def caption(self) -> str:
@@ -175,9 +190,13 @@ class SpectrumView(View):
     def _fill(self) -> None:
         labels = [shown.label for shown in self.session.runs]
         if [self.run.itemText(i) for i in range(1, self.run.count())] != labels:
+            place = place_of(self._looked_at, self.session.runs)
             self.run.clear()
             self.run.addItems([EVERY, *labels])
+            self.run.setCurrentIndex(0 if place is None else place + 1)
             self._refit()
+        self._looked_at = self.chosen
+        self._colour()
         if self._asked is not None and self._asked[0] != self.session.generation:
             self._looked.clear()
             self._asked = None
@@ -193,6 +212,7 @@ class SpectrumView(View):
     def _refit(self) -> None:
         self.frame.release()
         self.lower.release()
+        self._looked_at = self.chosen
         self._watch()
 
     def fingerprint(self) -> Any:
@@ -300,7 +320,8 @@ class SpectrumView(View):
         layered = self.by_layers.isChecked()
         own = shown.run.optimizer.curvature.__struct_config__.tag
         ranks = 1
-        for spectrum in spectra:
+        # The matrix in use first: where others coincide with it, their dashes can be seen over it.
+        for spectrum in sorted(spectra, key=lambda spectrum: spectrum.matrix != own):
             colour = themes.line_colour(COLOURS.get(spectrum.matrix, shown.colour), theme)
             style = Qt.PenStyle.SolidLine if spectrum.matrix == own else Qt.PenStyle.DashLine
             if layered:
@@ -313,7 +334,7 @@ class SpectrumView(View):
             rank, height, negative = self._ranked(spectrum)
             for side in (~negative, negative):
                 lines.append(Line(rank[side], height[side], pen(colour, 1.8 if spectrum.matrix == own else 1.2, style)))
-            lines.append(_marked(colour, triangles=np.stack((rank, height), 1)[negative]))
+            lines.append(_marked(colour, triangles=self._apart(np.stack((rank, height), 1)[negative], ranks)))
             shares.append(self._energies(spectrum, colour))
             if spectrum.matrix == own and damping > 0:
                 shares.append(self._filter(spectrum, damping))
@@ -365,6 +386,8 @@ class SpectrumView(View):
             f'<span style="color:{colour.name()}">■</span> <span style="color:{muted}">{label}</span>'
             for label, colour in entries
         ]
+        if self.lower.isVisibleTo(self) and told:
+            told.append(f'<span style="color:{muted}">● energy of ∇h</span>')
         self.names.setText(" &nbsp; ".join(told))
         self.names.setVisible(bool(told))
 
@@ -376,7 +399,7 @@ class SpectrumView(View):
                     if family.members[0].run.optimizer.second_order]  # fmt: skip
         if self.lower.isVisibleTo(self) and self._entries:
             marker = QColor(self.session.theme.marker)
-            return [*self._entries, Entry("below: ● energy of ∇h, — filter λᵢ/(λᵢ+λ)", marker, Qt.PenStyle.SolidLine)]
+            return [*self._entries, Entry("filter λᵢ/(λᵢ+λ)", marker, Qt.PenStyle.SolidLine)]
         return self._entries
 
     def _numbers(self, spectra: list[Spectrum], own: str, damping: float, at: list[int], layered: bool) -> None:
@@ -446,6 +469,19 @@ class SpectrumView(View):
         dots = _thinned(places[~negative], place) if as_dots else None
         lines.append(_marked(colour, dots, _thinned(places[negative], place)))
         return lines
+
+    def _apart(self, places: Array, ranks: int) -> Array:
+        """Of the places of triangles those that do not stand in each other; the first and the last one always."""
+        if len(places) < 3:
+            return places
+        area = self.frame.view.sceneBoundingRect()
+        low, high = self.frame.view.viewRange()[1]
+        pixels = np.array([area.width() / max(ranks, 1), area.height() / max(high - low, 1e-9)])
+        kept = [0]
+        for place in range(1, len(places) - 1):
+            if np.hypot(*((places[place] - places[kept[-1]]) * pixels)) >= _BETWEEN:
+                kept.append(place)
+        return places[[*kept, len(places) - 1]]
 
     def _set_floor(self, spectra: list[Spectrum]) -> None:
         """The gap of the axis lies where the smallest eigenvalues are, in whole decades, or so many below the largest

@@ -12,8 +12,11 @@ from PySide6.QtGui import QColor
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.axes import BrokenAxis
+from ngexplorer.gui.plots.inquiry import Inquiry
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.run_choice import colour_runs, place_of
+from ngexplorer.gui.plots.spectra_between import SpectraBetween
 from ngexplorer.gui.plots.spectrum import title_of
 from ngexplorer.gui.plots.view import View, more_button
 from ngexplorer.gui.session import Session, Shown
@@ -57,8 +60,13 @@ class SpectrumTimeView(View):
             self.frame.addItem(item, ignoreBounds=True)
         self._columns: dict[int, Array] = {}
         self._painted: Any = None
+        self._looked_at: Shown | None = None
+        """The run of the choice, of this race or the one before."""
+        self.between = SpectraBetween(session)
+        self.between.arrived.connect(self.invalidate)
         session.race_changed.connect(self._fill)
         session.shown_changed.connect(self._follow)
+        session.theme_changed.connect(self._colour)
 
     @property
     def _second(self) -> list[Shown]:
@@ -73,9 +81,17 @@ class SpectrumTimeView(View):
     def _fill(self) -> None:
         labels = [shown.label for shown in self._second]
         if [self.run.itemText(i) for i in range(self.run.count())] != labels:
+            place = place_of(self._looked_at, self._second)
             self.run.clear()
             self.run.addItems(labels)
-        self._refit()
+            self.run.setCurrentIndex(place or 0)
+        if (self._looked_at and self._looked_at.run) is not (self.chosen and self.chosen.run):
+            self._refit()
+        self._looked_at = self.chosen
+        self._colour()
+
+    def _colour(self) -> None:
+        colour_runs(self.run, self._second, self.session.theme)
 
     def _follow(self) -> None:
         """Look at the run that is highlighted, if it is one that has spectra."""
@@ -89,17 +105,33 @@ class SpectrumTimeView(View):
     def _refit(self) -> None:
         self._columns = {}
         self._painted = None
+        self._looked_at = self.chosen
         self.frame.release()
         self.invalidate()
 
     def fingerprint(self) -> Any:
         shown = self.chosen
-        return (len(shown.history.spectra) if shown else 0, self.session.time, self.run.count())
+        if shown is None:
+            return None
+        self.between.ask(shown, self._name(shown))
+        return (len(shown.history.spectra), self.session.time, self.run.count(), self.between.words)
+
+    @property
+    def inquiry(self) -> Inquiry:
+        """What it asks of the analyst."""
+        return self.between.inquiry
+
+    def _name(self, shown: Shown) -> str:
+        """The matrix that is looked at."""
+        own = str(shown.run.optimizer.curvature.__struct_config__.tag)
+        return own if self.matrix.currentIndex() == 0 else "hessian"
 
     def _spectra(self, shown: Shown) -> list[Spectrum]:
-        own = shown.run.optimizer.curvature.__struct_config__.tag
-        name = own if self.matrix.currentIndex() == 0 else "hessian"
-        return [spectrum for spectrum in list(shown.history.spectra) if spectrum.matrix == name]
+        """Those that the race has recorded and those that were looked for since, by their steps."""
+        name = self._name(shown)
+        recorded = [spectrum for spectrum in list(shown.history.spectra) if spectrum.matrix == name]
+        found = {spectrum.step: spectrum for spectrum in (*self.between.found(shown, name), *recorded)}
+        return [found[step] for step in sorted(found)]
 
     def draw(self) -> None:
         shown = self.chosen
@@ -111,7 +143,7 @@ class SpectrumTimeView(View):
             self.subtitle.setText("")
             return
         chosen = spectra[:: max(1, len(spectra) // _COLUMNS)]
-        key = (len(spectra), self.session.theme.name)
+        key = (len(spectra), shown.run.step, shown.colour, self.session.theme.name)
         if key != self._painted:
             self._painted = key
             self._paint(shown, chosen)
@@ -125,8 +157,11 @@ class SpectrumTimeView(View):
         )
         self.lines.show_lines([*hair, *self._damping(shown)])
         low, high = self._reach()
-        self.frame.fit(float(spectra[0].step), float(last), low, high)
-        self.subtitle.setText(f"{title_of(spectra[0].matrix)} · {len(spectra)} spectra · λ dashed")
+        growing = self.session.state == "running"
+        self.frame.fit(float(spectra[0].step), float(last), low, high, growing=growing)
+        count = "1 spectrum" if len(spectra) == 1 else f"{len(spectra)} spectra"
+        words = (title_of(spectra[0].matrix), count, "λ dashed", self.between.words)
+        self.subtitle.setText(" · ".join(filter(None, words)))
 
     def _damping(self, shown: Shown) -> list[Line]:
         """λ of the step from each place."""
@@ -138,11 +173,15 @@ class SpectrumTimeView(View):
 
     @property
     def entries(self) -> list[Entry]:
-        return [Entry("λ", QColor(self.session.theme.text), Qt.PenStyle.DashLine)]
+        return [Entry("damping λ", QColor(self.session.theme.text), Qt.PenStyle.DashLine)]
+
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        return [("step", "eigenvalue λᵢ")]
 
     @property
     def caption(self) -> str:
-        return f"{self.title.text()} · {self.run.currentText()} · {self.subtitle.text()}"
+        return f"{self.title.text()} · {self.run.currentText()} · {self.subtitle.text()} · shade: how many eigenvalues"
 
     def _column(self, spectrum: Spectrum) -> Array:
         """How many eigenvalues lie in each bin, the negative ones first."""
@@ -188,4 +227,4 @@ class SpectrumTimeView(View):
             return "Loading the data…" if self.session.state == "loading" else "No run yet"
         if shown is None:
             return "No run uses a curvature matrix.\nAdd Newton, Gauss-Newton or natural gradient to see one."
-        return "The first spectra come with the first step"
+        return "Computing the spectra…" if self.inquiry.under_way else "The first spectra come with the first step"

@@ -131,6 +131,11 @@ class View(QFrame):
         theme, families = self.session.theme, self.session.visible_families
         return [Entry(f.label, themes.line_colour(f.colour, theme), f.members[0].style) for f in families]
 
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        """What a picture says of each frame's horizontal and vertical axis; nothing where that is empty."""
+        return [("", "")] * len(self.frames)
+
     @contextmanager
     def on_paper(self) -> Iterator[Picture]:
         """The plot as it stands, in light colours on white, as long as the picture is being drawn."""
@@ -144,7 +149,7 @@ class View(QFrame):
             with ExitStack() as drawn:
                 for frame in self.frames:
                     drawn.enter_context(frame.as_lines())
-                yield Picture(self.caption, self.frames, self.entries)
+                yield Picture(self.caption, self.frames, self.axes_named, self.entries)
         finally:
             session.theme = theme
             self._restyle()
