@@ -84,6 +84,12 @@ class Choice(QComboBox):
         self.view().viewport().installEventFilter(self)
         self.refuse([None] * len(options))
 
+    def offer(self, titles: list[str]) -> None:
+        """Replace the items by others, whose values are their places."""
+        self.clear()
+        self._helps, self._places, self._values = [""] * len(titles), [*range(len(titles))], [*range(len(titles))]
+        self.addItems(titles)
+
     @property
     def shown(self) -> str:
         """What of the chosen title there is room for."""
