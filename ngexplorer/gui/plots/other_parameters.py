@@ -28,7 +28,7 @@ _SHADES = {
     "(μ, v)": themes.ORANGE,
     "(μ, log v)": themes.GREEN,
     "(μ, 1/v)": themes.PURPLE,
-    "(μ/v, −1/(2v))": themes.BLUE,
+    "(μ/v, −1/(2v))": themes.YELLOW,
     "(E y, E y²)": themes.VERMILION,
 }
 
