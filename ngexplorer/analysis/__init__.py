@@ -22,6 +22,7 @@ from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
 from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, look_around, standpoint
 from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
+from ngexplorer.analysis.other_parameters import Elsewhere, elsewhere
 from ngexplorer.analysis.own_damping import own_damping
 from ngexplorer.analysis.planes import (
     Plane,
@@ -52,6 +53,7 @@ __all__ = [
     "Distances",
     "Divergence",
     "Eigenplane",
+    "Elsewhere",
     "Filtering",
     "FisherGap",
     "Fit",
@@ -84,6 +86,7 @@ __all__ = [
     "distances",
     "divergence",
     "eigenvector_plane",
+    "elsewhere",
     "filter_normalised_plane",
     "filtering",
     "fisher_gap",

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ngexplorer.analysis.damping import DampingPath, damping_path
+from ngexplorer.analysis.damping_filter import filtering
 from ngexplorer.analysis.evaluation import losses, operations
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.method_steps import Arrows, arrows
@@ -67,6 +68,8 @@ class Standpoint:
     """What momentum adds to it, (P,), if anything"""
     draw: int
     """The seed of what the run draws for that step"""
+    rejected: tuple[float, ...] = ()
+    """The λ of the trials that it rejected before it took that step; of rules that choose λ alone"""
 
 
 def standpoint(run: Run, step: int) -> Standpoint:
@@ -100,7 +103,14 @@ def standpoint(run: Run, step: int) -> Standpoint:
         control=math.nan if gone else run.damping,
         carried=momentum_part(optimizer, before, None if math.isnan(mu) else mu),
         draw=run.history.seed * 1_000_003 + step + 1,
+        rejected=_rejected(run, optimizer, step + 1),
     )
+
+
+def _rejected(run: Run, optimizer: Optimizer, step: int) -> tuple[float, ...]:
+    if isinstance(optimizer.damping, parts.TrustRegion | parts.Cubic):  # what they try is Δ or a weight
+        return ()
+    return tuple(trial.damping for trial in run.history.rejections.get(step, ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +201,10 @@ class Neighbourhood:
     def _damped(self) -> bool:
         rule = self.stand.optimizer.damping
         return isinstance(rule, parts.LevenbergMarquardt) and rule.model == "damped"
+
+    def cut(self, damping: float) -> float:
+        """The share of ‖∇h‖² along eigenvectors with λ_i ≤ λ, which the damping keeps from Newton's step."""
+        return 1 - filtering(self.path.solution, damping).kept
 
     def length(self, damping: float) -> float:
         """‖δ(λ)‖, or ‖δ(λ)‖_B where the run's rule does not damp."""

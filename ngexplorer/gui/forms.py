@@ -79,15 +79,16 @@ class Choice(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
         self.setMaxVisibleItems(_VISIBLE)
-        self.activated.connect(self._pick)
+        self.activated.connect(lambda row: self.picked.emit(self._values[row]))
         self.currentIndexChanged.connect(self.updateGeometry)
         self.view().viewport().installEventFilter(self)
         self.refuse([None] * len(options))
 
-    def _pick(self, row: int) -> None:
-        """Tell of the value; what a view lists itself, such as the runs of a race, has none."""
-        if row < len(self._values):
-            self.picked.emit(self._values[row])
+    def offer(self, titles: list[str]) -> None:
+        """Replace the items by others, whose values are their places."""
+        self.clear()
+        self._helps, self._places, self._values = [""] * len(titles), [*range(len(titles))], [*range(len(titles))]
+        self.addItems(titles)
 
     @property
     def shown(self) -> str:

@@ -44,6 +44,10 @@ class StepAnatomy(QFrame):
         self.place.setFont(themes.font(12))
         self.earlier = self._jump("Go back to the step before that rejected a trial")
         self.later = self._jump("Go on to the next step that rejected a trial")
+        self.origin = self._jump("")
+        self.origin.clicked.connect(lambda: self._go(self._taken_from))
+        self._taken_from: int | None = None
+        """The step before the one that is shown: where it was taken."""
         self.earlier.clicked.connect(lambda: self._go(self._rejecting[0]))
         self.later.clicked.connect(lambda: self._go(self._rejecting[1]))
         self._rejecting: tuple[int | None, int | None] = (None, None)
@@ -61,6 +65,7 @@ class StepAnatomy(QFrame):
         place = QHBoxLayout()
         place.setSpacing(2)
         place.addWidget(self.place, 1)
+        place.addWidget(self.origin)
         place.addWidget(self.earlier)
         place.addWidget(self.later)
         inside = QWidget()
@@ -96,7 +101,8 @@ class StepAnatomy(QFrame):
 
     def _dress(self) -> None:
         theme = self.session.theme
-        for button, name in ((self.earlier, "chevron-left"), (self.later, "chevron-right")):
+        buttons = ((self.origin, "search"), (self.earlier, "chevron-left"), (self.later, "chevron-right"))
+        for button, name in buttons:
             button.setIcon(themes.icon(name, theme.text if button.isEnabled() else theme.hairline))
 
     def _go(self, step: int | None) -> None:
@@ -164,6 +170,11 @@ class StepAnatomy(QFrame):
         for button, step in zip((self.earlier, self.later), self._rejecting, strict=True):
             button.setEnabled(step is not None)
             button.setVisible(bool(rejecting))
+        self._taken_from = number - 1 if number > 0 else None
+        tip = f"Go to step {number - 1:,}, from where this one was taken: the local model shows it there"
+        self.origin.setToolTip(tip)
+        self.origin.setAccessibleName(tip)
+        self.origin.setVisible(number > 0)
         self._dress()
         count = len(rejecting)
         rejected = f" · {count:,} step{'s' * (count != 1)} with rejected trials" if count else ""

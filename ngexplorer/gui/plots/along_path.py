@@ -27,7 +27,8 @@ _RATIO = 90
 
 
 class AlongPath(QWidget):
-    """Two strips over one axis of log λ, with the run's λ, and the chosen one, which a click or a drag moves."""
+    """Two strips over one axis of log λ, with the run's λ, those it rejected before that, and the chosen one, which
+    a click or a drag moves."""
 
     moved = Signal(float)
     """The λ that was chosen."""
@@ -102,6 +103,11 @@ class AlongPath(QWidget):
             Line(x[[0, -1]], np.full(2, level), pen(theme.muted, 0.8, Qt.PenStyle.DotLine, 0.8)) for level in _LEVELS
         ]
         grades.append(Line(x, here.ratios, pen(real, 1.8)))
+        for rejected in here.stand.rejected:
+            at = np.log10(max(rejected - floor, path.dampings[0] - floor))
+            for target, bottom, top in ((lines, low, high), (grades, _LOWEST, _HIGHEST)):
+                style = pen(theme.warning, 1.4, Qt.PenStyle.DotLine)
+                target.append(Line(np.full(2, at), np.array([bottom, top]), style))
         if here.own >= floor:
             own = np.log10(max(here.own - floor, path.dampings[0] - floor))
             for target, bottom, top in ((lines, low, high), (grades, _LOWEST, _HIGHEST)):

@@ -8,15 +8,16 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QWidget
 
 from ngexplorer.analysis.attraction import DIVERGED, WANDERING, Basins, basins
 from ngexplorer.analysis.planes import Window
 from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
+from ngexplorer.gui.plots.corner_table import CornerTable, Row
 from ngexplorer.gui.plots.remaining import Remaining
 from ngexplorer.gui.plots.shading import NodeImage
 from ngexplorer.gui.session import Session, Shown
@@ -39,7 +40,7 @@ class BasinsLayer:
     def __init__(self, session: Session, parent: QWidget) -> None:
         self.session = session
         self.image = NodeImage(smooth=False)
-        self.legend = BasinsLegend(parent)
+        self.legend = CornerTable(parent)
         self.found: Basins | None = None
         self.remaining = Remaining()
         self._asked: Any = None
@@ -126,8 +127,8 @@ class BasinsLayer:
         share = f"basins from {len(self.found.xs)} × {len(self.found.ys)} starts"
         return " · ".join(filter(None, (share, self.remaining.words)))
 
-    def draw(self, label: str) -> None:
-        """Draw what is known of the method of that name."""
+    def draw(self, label: str, area: QRectF) -> None:
+        """Draw what is known of the method of that name in a plot that has that place on the panel."""
         found, theme = self.found, self.session.theme
         if found is None:
             self.image.hide()
@@ -137,9 +138,9 @@ class BasinsLayer:
             self._drawn = (id(found), theme.name)
             window = (float(found.xs[0]), float(found.xs[-1]), float(found.ys[0]), float(found.ys[-1]))
             self.image.show_nodes(basin_colours(found, theme), window)
-            self.legend.show_rows(f"{label} ends", _rows(found, theme), theme)
+            self.legend.show_rows((f"{label} ends",), _rows(found, theme), theme)
         self.image.show()
-        self.legend.show()
+        self.legend.stand_in(area)
 
 
 def colour_of(basin: int, theme: themes.Theme) -> QColor:
@@ -164,20 +165,23 @@ def basin_colours(found: Basins, theme: themes.Theme) -> Any:
     return colours
 
 
-def _rows(found: Basins, theme: themes.Theme) -> list[tuple[QColor | None, str, str]]:
+def _rows(found: Basins, theme: themes.Theme) -> list[Row]:
     """What the legend says: a colour, the place, and what share of the starts ends there."""
+
+    def shade(basin: int) -> QColor:
+        return themes.mixed(QColor(theme.panel), colour_of(basin, theme), 0.75)
+
     order = sorted(range(len(found.places)), key=found.share, reverse=True)
-    rows: list[tuple[QColor | None, str, str]] = []
+    rows: list[Row] = []
     for basin in order[:_NAMED]:
         x, y = (compact(round(float(value), 3) + 0.0) for value in found.places[basin])
-        rows.append((colour_of(basin, theme), f"({x}, {y})  h = {_loss(found, basin)}", _percent(found.share(basin))))
+        rows.append((shade(basin), (f"({x}, {y})  h = {_loss(found, basin)}", _percent(found.share(basin)))))
     rest = sum(found.share(basin) for basin in order[_NAMED:])
     if rest:
-        rows.append((None, f"{len(order) - _NAMED} other places", _percent(rest)))
+        rows.append((None, (f"{len(order) - _NAMED} other places", _percent(rest))))
     for basin, words in ((DIVERGED, "diverges"), (WANDERING, "not at rest yet")):
         if found.share(basin):
-            colour = colour_of(basin, theme) if basin == DIVERGED else None
-            rows.append((colour, words, _percent(found.share(basin))))
+            rows.append((shade(basin) if basin == DIVERGED else None, (words, _percent(found.share(basin)))))
     return rows
 
 
@@ -188,48 +192,3 @@ def _loss(found: Basins, basin: int) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-class BasinsLegend(QFrame):
-    """The places where runs end, in their colours, in a corner of the plot."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("readout")
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(8, 4, 8, 4)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setVerticalSpacing(1)
-        self._labels: dict[tuple[int, int], QLabel] = {}
-
-    def show_rows(self, head: str, rows: list[tuple[QColor | None, str, str]], theme: themes.Theme) -> None:
-        """Fill it in."""
-        cells: dict[tuple[int, int], tuple[Any, str]] = {(0, 1): (head, theme.muted)}
-        for i, (colour, words, share) in enumerate(rows, 1):
-            if colour is not None:
-                blended = themes.mixed(QColor(theme.panel), colour, 0.75)
-                cells[i, 0] = (themes.dot(blended, 10).pixmap(10, 10), theme.text)
-            cells[i, 1] = (words, theme.text)
-            cells[i, 2] = (share, theme.text)
-        for place in self._labels.keys() - cells.keys():
-            self._labels[place].hide()
-        for place, (content, shade) in cells.items():
-            label = self._labels.get(place) or self._made(place)
-            (label.setText if isinstance(content, str) else label.setPixmap)(content)
-            label.setStyleSheet(f"color: {shade};")
-            label.show()
-        self.adjustSize()
-
-    def texts(self) -> list[str]:
-        """What is written, row by row: for a reader that cannot see."""
-        return [label.text() for _, label in sorted(self._labels.items()) if not label.isHidden() and label.text()]
-
-    def _made(self, place: tuple[int, int]) -> QLabel:
-        label = QLabel()
-        label.setFont(themes.font(11))
-        if place[1] == 2:
-            label.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._grid.addWidget(label, *place)
-        self._labels[place] = label
-        return label

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout
 
@@ -14,6 +13,7 @@ from ngexplorer.curvature.kinds import KINDS
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.plots import local_words
 from ngexplorer.gui.plots.along_path import AlongPath
 from ngexplorer.gui.plots.axes import Frame, compact
 from ngexplorer.gui.plots.chips import Chips
@@ -29,10 +29,6 @@ _WIDE = 1.5
 """Width over height of the panel from which the path's numbers stand beside the plane, not below it."""
 _BELOW = QPoint(0, 20)
 """From the middle of the plane to the button there."""
-_NOTHING = 1e-9
-"""Of the largest |eigenvalue|: what is so little below zero is rounding."""
-_OFF = 0.005
-"""The share of a step off the plane that is worth telling."""
 _AT_FIRST = {
     "model hessian",
     "model gauss-newton",
@@ -95,10 +91,17 @@ class LocalModelView(View):
         self.along.moved.connect(self.set_damping)
         self.numbers = Elided()
         self.numbers.setFont(themes.font(12))
+        self.cut, self.hindrances = Elided(), Elided()
+        self.cut.setToolTip(local_words.CUT)
+        for label, name in ((self.cut, "muted"), (self.hindrances, "hint")):
+            label.setObjectName(name)
+            label.setFont(themes.font(12))
         path = QVBoxLayout()
         path.setSpacing(2)
         path.addWidget(self.chips)  # here, so that the plane has all of the height
         path.addWidget(self.numbers)
+        path.addWidget(self.cut)
+        path.addWidget(self.hindrances)
         path.addWidget(self.along, 1)
         path.addLayout(self._controls())
         self.body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -185,8 +188,7 @@ class LocalModelView(View):
         new = self._generation != session.generation
         if new or [self.run.itemText(i) for i in range(self.run.count())] != labels:
             place = self.run.currentIndex()
-            self.run.clear()
-            self.run.addItems(labels)
+            self.run.offer(labels)
             second = [i for i, shown in enumerate(session.runs) if shown.run.optimizer.second_order]
             self.run.setCurrentIndex([*second, 0][0] if new else place)
         if new:
@@ -290,7 +292,7 @@ class LocalModelView(View):
     def _say_why(self) -> None:
         """Why there is nothing to see."""
         looking, state = self.looking, self.session.state
-        for label in (self.subtitle, self.numbers):
+        for label in (self.subtitle, self.numbers, self.cut, self.hindrances):
             label.setText("")
         self.value.setText("λ")
         self.empty.setGeometry(self.frame.rect())
@@ -323,31 +325,20 @@ class LocalModelView(View):
 
     def _write(self, here: Neighbourhood) -> None:
         """The numbers of the chosen λ, and what the picture is of."""
-        floor = here.path.solution.floor
         self.value.setText(f"λ {compact(self.damping)}")
-        promise, change = here.promise(self.damping), math.nan
-        if self.looking.loss is not None:
-            change = self.looking.loss - here.path.loss
-        norm = "‖δ‖" if here.euclidean else "‖δ‖_B"
-        numbers = [
-            f"ρ {compact(change / promise if promise else math.nan)}",
-            f"‑ ‑ promised {_signed(promise)}",
-            f"— came {_signed(change)}",
-            f"{norm} {compact(here.length(self.damping))}",
+        self.numbers.setText(local_words.numbers(here, self.damping, self.looking.loss))
+        self.cut.setText(local_words.cut(here, self.damping))
+        self.hindrances.setText(local_words.hindrances(here))
+        self.hindrances.setToolTip(local_words.hindered(here))
+        self.hindrances.setVisible(bool(self.hindrances.text()))
+        words = [
+            self._step_in_words(here),
+            f"plane of {here.spanned}",
+            "looking closer…" if here.done < 1 else "",
+            local_words.off_plane(here, self.damping),
         ]
-        if floor > _NOTHING * here.path.solution.scale:
-            numbers.append(f"axis from λ = {compact(floor)}, below which the model has no minimum")
-        if here.own <= floor and here.own > 0:
-            numbers.append(f"the run's λ, {compact(here.own)}, is there")
-        self.numbers.setText(" · ".join(numbers))
-        words = [self._step_in_words(here), f"plane of {here.spanned}"]
-        if here.done < 1:
-            words.append("looking closer…")
-        off = _off_plane(here, self.damping)
-        if off >= _OFF:
-            words.append(f"{100 * off:.0f} % of δ(λ) is off it")
-        self.subtitle.setText(" · ".join(words))
-        self.subtitle.setToolTip(self._explanation(here))
+        self.subtitle.setText(" · ".join(filter(None, words)))
+        self.subtitle.setToolTip("\n".join([self.subtitle.text(), *local_words.explanation(here)]))
 
     def _step_in_words(self, here: Neighbourhood) -> str:
         shown, step = self.chosen, here.stand.step
@@ -355,18 +346,6 @@ class LocalModelView(View):
             return f"step {step}"
         on = self.session.state in ("running", "loading")
         return f"step {step}, {'pause to look from the present one' if on else 'the nearest one kept'}"
-
-    def _explanation(self, here: Neighbourhood) -> str:
-        norm = "‖δ‖" if here.euclidean else "‖δ‖_B, the norm of its matrix"
-        lines = [
-            self.subtitle.text(),
-            f"Solid: the damping path δ(λ) of the {here.kind}, a ring at the run's own λ.",
-            f"Dashed: where the trust region ends in which δ(λ) is the model's minimum, in {norm}.",
-            "Shaded: the loss. Lines: the models, at the same heights. Arrows that would leave are shortened.",
-        ]
-        if not math.isnan(here.damped):
-            lines.append(f"Steps with λ = {compact(here.damped)}.")
-        return "\n".join(lines)
 
     @property
     def caption(self) -> str:
@@ -386,18 +365,6 @@ class LocalModelView(View):
             if self.chips.is_on(f"model {name}") and name in here.models:
                 entries.append(Entry(f"model with {text}", shades[f"model {name}"], solid))
         return entries
-
-
-def _off_plane(here: Neighbourhood, damping: float) -> float:
-    """The share of δ(λ)'s length that does not lie in the plane."""
-    at = np.array([damping])
-    whole = float(here.path.solution.norms(at)[0]) ** 2
-    inside = float(np.square(here.places(at)[0] - here.centre).sum())
-    return math.sqrt(max(0.0, 1 - inside / whole)) if whole > 0 else 0.0
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + compact(value)
 
 
 def _duration(seconds: float) -> str:

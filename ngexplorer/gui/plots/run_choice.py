@@ -64,8 +64,7 @@ class RunChoice(Choice):
             if self._picked is not None:
                 before = self._known[self._picked] if self._picked < len(self._known) else None
                 self._picked = place_of(before, self.session.runs)
-            self.clear()
-            self.addItems(labels)
+            self.offer(labels)
         self._known = list(self.session.runs)
         self.setEnabled(bool(self.session.runs))
         self._dress()

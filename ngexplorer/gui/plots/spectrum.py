@@ -191,8 +191,7 @@ class SpectrumView(View):
         labels = [shown.label for shown in self.session.runs]
         if [self.run.itemText(i) for i in range(1, self.run.count())] != labels:
             place = place_of(self._looked_at, self.session.runs)
-            self.run.clear()
-            self.run.addItems([EVERY, *labels])
+            self.run.offer([EVERY, *labels])
             self.run.setCurrentIndex(0 if place is None else place + 1)
             self._refit()
         self._looked_at = self.chosen

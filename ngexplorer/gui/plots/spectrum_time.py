@@ -82,8 +82,7 @@ class SpectrumTimeView(View):
         labels = [shown.label for shown in self._second]
         if [self.run.itemText(i) for i in range(self.run.count())] != labels:
             place = place_of(self._looked_at, self._second)
-            self.run.clear()
-            self.run.addItems(labels)
+            self.run.offer(labels)
             self.run.setCurrentIndex(place or 0)
         if (self._looked_at and self._looked_at.run) is not (self.chosen and self.chosen.run):
             self._refit()

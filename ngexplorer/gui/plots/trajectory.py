@@ -20,6 +20,7 @@ from ngexplorer.gui.plots.basins import BasinsLayer
 from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Unseen
 from ngexplorer.gui.plots.ground import Ground
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
+from ngexplorer.gui.plots.other_parameters import OtherParameters
 from ngexplorer.gui.plots.path_profile import PathProfile
 from ngexplorer.gui.plots.paths import Projections, holding
 from ngexplorer.gui.plots.picture import Entry
@@ -59,6 +60,9 @@ class TrajectoryView(View):
         self.relief = self._switch("Relief", "Shaded relief in place of contours")
         self.profile = self._switch("Profile", "The loss along the run's path, true and as the plane has it")
         self.basins = self._switch("Basins", "Where the run's method ends from many starts, of two parameters")
+        self.elsewhere = self._switch(
+            "Other parameters", "The run's method with its steps taken in a Gaussian's other parameters"
+        )
         self.redraw = QAction("Other random directions", self)
         self.redraw.setToolTip("Draw two other directions")
         self.redraw.triggered.connect(self._draw_others)
@@ -66,14 +70,14 @@ class TrajectoryView(View):
         """The plane that a person chose; None: the two parameters of a test function, else the paths' own."""
         self._choices = QActionGroup(self)
         self.planes = {kind.name: self._plane_action(kind) for kind in KINDS}
-        button, menu = more_button(session, "Plane, relief, profile, basins, pictures")
+        button, menu = more_button(session, "Plane, relief, profile, basins, other parameters, pictures")
         chosen = menu.addMenu("Plane")
         chosen.addActions(list(self.planes.values()))
-        for action in (self.redraw, self.relief, self.profile, self.basins):
+        for action in (self.redraw, self.relief, self.profile, self.basins, self.elsewhere):
             menu.addAction(action)
         menu.addSeparator()
         self.add_pictures(menu)
-        self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins)]
+        self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins, self.elsewhere)]
         for widget in (self.plane, self.run, *self._switches, button):
             self.head.addWidget(widget)
         # What is hidden where there is little room must not ask for it.
@@ -88,7 +92,8 @@ class TrajectoryView(View):
         self.ground = Ground(session, self.frame)
         self.attraction = BasinsLayer(session, self.frame)
         self.lines = Lines()
-        for item in (self.attraction.image, self.lines):
+        self.others = OtherParameters(session, self.frame)
+        for item in (self.attraction.image, self.others.lines, self.lines):
             self.frame.addItem(item, ignoreBounds=True)
         self.start = Start(self.frame, self)
         self.start.at_once = lambda: session.untouched and not self.frame.free
@@ -156,6 +161,7 @@ class TrajectoryView(View):
                 ("relief", self.relief),
                 ("profile", self.profile),
                 ("basins", self.basins),
+                ("elsewhere", self.elsewhere),
                 ("redraw", self.redraw),
             )
         ]
@@ -193,6 +199,8 @@ class TrajectoryView(View):
         self.planes[kind].setChecked(True)
         flat = "" if self._flat else "Only on the plane of an objective's two parameters"
         _use(self.basins, flat)
+        _use(self.elsewhere, self.others.refusal(self.run.chosen) or flat)
+        self._show_switches()
         _use(self.redraw, "" if kind == "random" else "Only for random directions")
         start = flat if self.landscape is not None else "Only of a test function of two parameters"
         for action in self.start.actions.values():
@@ -204,10 +212,13 @@ class TrajectoryView(View):
             self.path_profile.rest()
         if not self.basins.isChecked():
             self.attraction.hide()
+        if not self.elsewhere.isChecked():
+            self.others.hide()
         self.invalidate()
 
     def _another_run(self) -> None:
         self.attraction.forget()
+        self.others.forget()
         if BY_NAME[self.kind].local or self.kind == "checkpoints":
             self._another_picture()
         self.invalidate()
@@ -223,10 +234,15 @@ class TrajectoryView(View):
         self._random += 1
         self._another_picture()
 
+    def _show_switches(self) -> None:
+        """In the head, where there is room for them: the rarest only where it can be had."""
+        for button in self._switches:
+            rare = button.defaultAction() is self.elsewhere and not self.elsewhere.isEnabled()
+            button.setVisible(self.width() >= _WIDE and not rare)
+
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
-        for button in self._switches:
-            button.setVisible(self.width() >= _WIDE)
+        self._show_switches()
         self.title.setVisible(self.width() >= _NARROW)
         beside = self.width() > 2 * self.height()
         self._plots.setDirection(
@@ -256,7 +272,11 @@ class TrajectoryView(View):
 
     def fingerprint(self) -> Any:
         self._ask()
-        told = (self._remaining.words, self.attraction.words if self.basins.isChecked() else "")
+        told = (
+            self._remaining.words,
+            self.attraction.words if self.basins.isChecked() else "",
+            id(self.others.found) if self.elsewhere.isChecked() else 0,
+        )
         return (tuple(len(shown.history) for shown in self.session.runs), self.session.time, id(self.pictured), told)
 
     @property
@@ -273,6 +293,8 @@ class TrajectoryView(View):
         profile = not self.profile.isChecked() or (known is not None and known.done == 1)
         known_all = pictured.kind == self.kind and pictured.surface.done == 1
         if self.relief.isChecked() and self.ground.relief_of(pictured.surface) is None:
+            return False
+        if self.elsewhere.isChecked() and self.elsewhere.isEnabled() and not self.others.finished:
             return False
         return known_all and profile and (not self.basins.isChecked() or not self._flat or self.attraction.finished)
 
@@ -317,6 +339,8 @@ class TrajectoryView(View):
             self.path_profile.ask(shown, surface.plane)
         if self.basins.isChecked() and self._flat and surface.done == 1:
             self.attraction.ask(shown, surface.window)
+        if self.elsewhere.isChecked() and self.elsewhere.isEnabled() and self._flat:
+            self.others.ask(shown)
 
     def _due(self, question: Any) -> bool:
         """Whether it is time to ask: at once of another race or plane; of more steps after a rest."""
@@ -372,6 +396,7 @@ class TrajectoryView(View):
             if not self._same_ground():
                 self.pictured = None
                 self.attraction.forget()
+            self.others.forget()
             self.unseen = self._window = None
             self._generation = 0  # an answer on its way is about the race before
             self.path_profile.forget()
@@ -425,25 +450,36 @@ class TrajectoryView(View):
         if len(seen.marks):
             lines.append(Line(np.empty(0), np.empty(0), pen(self.session.theme.text), rings=seen.marks))
         self.lines.show_lines(lines)
+        boxes.append(self._draw_over(seen))
         self._draw_window(seen, boxes)
         self._draw_start(seen)
         shown_run = self.run.chosen
         if shown_run is not None and self.profile.isChecked():
             self.path_profile.draw(shown_run, plane, self.session.step_of(shown_run))
-        if shown_run is not None and self.basins.isChecked() and seen.kind == "parameters":
-            self.attraction.draw(shown_run.label)
-            corner = self.frame.view.sceneBoundingRect().topRight().toPoint()
-            self.attraction.legend.move(corner.x() - self.attraction.legend.width() - 8, corner.y() + 8)
+        self._subtitle(seen, off_plane)
+
+    def _draw_over(self, seen: Seen) -> QRectF:
+        """Basins and the method's paths in other parameters, where they are asked for; returns where those go."""
+        shown, flat = self.run.chosen, seen.kind == "parameters"
+        area = self.frame.view.sceneBoundingRect()
+        if shown is not None and flat and self.basins.isChecked():
+            self.attraction.draw(shown.label, area)
         else:
             self.attraction.image.hide()
             self.attraction.legend.hide()
-        self._subtitle(seen, off_plane)
+        if shown is not None and flat and self.elsewhere.isChecked() and self.elsewhere.isEnabled():
+            if self.attraction.legend.isVisible():
+                area = area.adjusted(0, self.attraction.legend.height() + 8, 0, 0)
+            return self.others.draw(shown, area)
+        self.others.hide()
+        return QRectF()
 
     def _draw_nothing(self) -> None:
         self.lines.show_lines([])
         self.ground.clear()
         self.attraction.image.hide()
         self.attraction.legend.hide()
+        self.others.hide()
         self.start.show(None, (0.0, 1.0, 0.0, 1.0))
         loading = "Loading the data…" if self.session.state == "loading" else "No run yet"
         computing = "Computing the landscape…" if self.session.runs else loading
@@ -486,6 +522,8 @@ class TrajectoryView(View):
             parts.append("computing the plane…")
         if self.basins.isChecked() and self._flat:
             parts.append(self.attraction.words)
+        if self.elsewhere.isChecked() and self.elsewhere.isEnabled():
+            parts.append(self.others.words)
         all_of_it = seen.surface.plane.axes.shape[1] == 2
         if all_of_it:
             parts.append(seen.words)

@@ -19,14 +19,22 @@ from ngexplorer.objectives.traits import Traits
 _ANSWERS = (0.5, 1.5)
 _OPTIMUM = (1.0, 0.25)
 
-# How the two coordinates are called, and a window that holds the usual start N(0, 1), the optimum, and what one
-# natural-gradient step makes of that start.
-_VIEWS: dict[Parametrization, tuple[str, Window]] = {
-    "variance": ("(μ, v)", (-0.5, 2.0, 0.05, 1.6)),
-    "log-variance": ("(μ, log v)", (-0.5, 2.0, -2.2, 1.0)),
-    "precision": ("(μ, 1/v)", (-0.5, 2.0, 0.25, 6.0)),
-    "natural": ("(μ/v, −1/(2v))", (-1.0, 5.5, -3.0, -0.15)),
-    "mean": ("(E y, E y²)", (-0.75, 1.75, 0.05, 3.2)),
+NAMES: dict[Parametrization, str] = {
+    "variance": "(μ, v)",
+    "log-variance": "(μ, log v)",
+    "precision": "(μ, 1/v)",
+    "natural": "(μ/v, −1/(2v))",
+    "mean": "(E y, E y²)",
+}
+"""How the two coordinates are called."""
+
+# Each holds the usual start N(0, 1), the optimum, and what one natural-gradient step makes of that start.
+_WINDOWS: dict[Parametrization, Window] = {
+    "variance": (-0.5, 2.0, 0.05, 1.6),
+    "log-variance": (-0.5, 2.0, -2.2, 1.0),
+    "precision": (-0.5, 2.0, 0.25, 6.0),
+    "natural": (-1.0, 5.5, -3.0, -0.15),
+    "mean": (-0.75, 1.75, 0.05, 3.2),
 }
 
 
@@ -67,9 +75,9 @@ class GaussianLikelihood(Landscape, frozen=True, kw_only=True, tag="gaussian-lik
         def place(mean: float, variance: float) -> Place:
             return _mapped("variance", parametrization, (mean, variance))
 
-        names, window = _VIEWS[parametrization]
-        network = LandscapeNetwork(self, place(self.mean, self.variance), window, (place(*_OPTIMUM),))
-        network.title = f"{self.title} in {names}"
+        window, minimum = _WINDOWS[parametrization], place(*_OPTIMUM)
+        network = LandscapeNetwork(self, place(self.mean, self.variance), window, (minimum,))
+        network.title = f"{self.title} in {NAMES[parametrization]}"
         return network
 
 
