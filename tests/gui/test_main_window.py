@@ -13,6 +13,7 @@ from ngexplorer.gui import application
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.main_window import MainWindow
+from ngexplorer.gui.plots import lines
 from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.optimizers import Stepper, make
@@ -112,6 +113,38 @@ def test_an_exception_in_a_thread_reaches_the_person(sit_at, two_moons, monkeypa
     thread.join()
     person.until(lambda: len(person.strips) == 1)
     assert person.strips[0].notice.message == "KeyError: 'missing'"
+
+
+def test_an_exception_in_what_a_plot_paints_is_told_once_and_the_window_lives(sit_at, two_moons, monkeypatch, capsys):
+    """Qt, in the middle of its scene, ends the process where an item's `paint` raises again and again."""
+    person = sit_at(two_moons("adam", steps=100))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    application.report_exceptions(person.session)
+    with monkeypatch.context() as broken:
+        broken.setattr(lines, "_quick", lambda *_: [][1])
+        for step in range(1, 6):
+            person.clicks(person.window.buttons["step"])
+            person.until(lambda step=step: person.session.latest == step)
+            person.sees("paused")
+            person.window.settle()
+            person.window.grab()
+        person.until(lambda: bool(person.strips))
+        (strip,) = person.strips
+        assert strip.notice.message == "IndexError: list index out of range"
+        assert "in paint" in strip.notice.detail and strip.details.isVisible()
+        assert capsys.readouterr().err.count("IndexError") <= 2 * len(person.window.views), "not at every frame"
+        person.clicks(strip.close_button)
+        assert not person.strips
+    person.clicks(person.window.buttons["step"])
+    person.until(lambda: person.session.latest == 6)
+    person.window.settle()
+    curves = person.window.curves
+    picture = curves.frame.grab().toImage()
+    colour = person.session.line_colour(person.session.runs[0]).name()
+    seen = {picture.pixelColor(x, y).name() for x in range(picture.width()) for y in range(picture.height())}
+    assert colour in seen and not curves.lines.not_painted, "what went wrong once is painted again"
+    assert not person.strips
 
 
 # Frames.
