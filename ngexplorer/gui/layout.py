@@ -126,6 +126,8 @@ class PlotGrid(QMainWindow):
             view.column.removeItem(head)
             head.setParent(None)
             view.column.setContentsMargins(*_AROUND_PLOT)
+            for frame in view.frames:
+                frame.setAccessibleName(f"{view.title.text()}, plot")
             panel = Panel(view.title.text().lower(), view.title.text(), view, head, behind=view.behind)
             self.panels.append(panel)
             self.addDockWidget(_TOP, panel)
