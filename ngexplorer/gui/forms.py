@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
@@ -26,9 +25,11 @@ from PySide6.QtWidgets import (
 )
 
 from ngexplorer.gui import theme
+from ngexplorer.gui.declared import heading, parsed, unwrapped, written
 from ngexplorer.settings import members
 
-_LABEL_WIDTH = 88
+_LABEL_WIDTH = 96
+"""Pixels: what the longest word of a title takes; longer titles have two lines."""
 _VISIBLE = 14
 """At most so many items of a list are seen at once; it scrolls to the others."""
 
@@ -107,6 +108,11 @@ class Choice(QComboBox):
         text = QSize(width, self.fontMetrics().height())
         wanted = self.style().sizeFromContents(QStyle.ContentsType.CT_ComboBox, option, text, self)
         return super().sizeHint().expandedTo(wanted)
+
+    @property
+    def help(self) -> str:
+        """What the chosen item is, in words."""
+        return self._helps[self._places.index(self.currentIndex())]
 
     @property
     def _icon_width(self) -> int:
@@ -299,12 +305,13 @@ class RecordForm(QWidget):
 
     def _add(self, name: str, declared: Any) -> None:
         full = f"{self.path}.{name}" if self.path else name
-        kind, title, description = _unwrapped(name, declared)
+        kind, title, help_text = unwrapped(name, declared)
         editor, setter = self._editor(kind, full)
-        if description:
-            editor.setToolTip(description)
+        editor.setToolTip(help_text)
         editor.setAccessibleName(title)
+        editor.setAccessibleDescription(help_text)
         field = Field(editor)
+        field.setToolTip(help_text)
         self._fields[name] = field
         self._setters[name] = setter
         self.add_row(title, field, editor.fold if isinstance(editor, PartForm) else None)
@@ -316,6 +323,7 @@ class RecordForm(QWidget):
         label = QLabel(title)
         label.setObjectName("muted")
         label.setToolTip(widget.toolTip())
+        label.setWordWrap(True)
         label.setContentsMargins(0, 5, 0, 0)
         label.setAlignment(Qt.AlignmentFlag.AlignTop)
         named = QWidget()
@@ -346,12 +354,12 @@ class RecordForm(QWidget):
         line = Entry()
         line.editingFinished.connect(lambda: line.isModified() and self._typed(line, path, kind))
         line.returnPressed.connect(lambda: self._typed(line, path, kind))
-        return line, lambda value: line.show_text(_written(value))
+        return line, lambda value: line.show_text(written(value))
 
     def _typed(self, line: QLineEdit, path: str, kind: Any) -> None:
         line.setModified(False)
         line.show_text(line.text())
-        self.changed.emit(path, _parsed(line.text(), kind))
+        self.changed.emit(path, parsed(line.text(), kind))
 
 
 class PartForm(QWidget):
@@ -369,7 +377,7 @@ class PartForm(QWidget):
         self.choice = Choice(
             [(k.__struct_config__.tag, k.title) for k in self._kinds],
             [" ".join((k.__doc__ or "").split()) for k in self._kinds],
-            [_group(k) for k in self._kinds],
+            [heading(k) for k in self._kinds],
         )
         self.choice.picked.connect(self._picked)
         self._unfolded = unfolded
@@ -399,6 +407,7 @@ class PartForm(QWidget):
     def show_values(self, raw: dict[str, Any]) -> None:
         """Show a record: its name in the choice, its settings below."""
         self.choice.show_value(raw["name"])
+        self.choice.setToolTip(self.choice.help)
         self.choice.refuse([self._refusal(self._path, k) for k in self._kinds])
         kind = next(k for k in self._kinds if k.__struct_config__.tag == raw["name"])
         if self._form is None or self._form.kind is not kind:
@@ -438,61 +447,3 @@ class PartForm(QWidget):
 
     def _picked(self, name: str) -> None:
         self.changed.emit(self._path, {"name": name})
-
-
-def _group(kind: Any) -> str:
-    """Under which heading a record is listed; all under none where they are of one kind."""
-    return {True: "Test functions", False: "Data sets"}.get(getattr(kind, "landscape", None), "")
-
-
-def titles(kind: Any, raw: Any, path: str) -> list[str]:
-    """What is written before the fields on the way to a path, from a record type and its values."""
-    found: list[str] = []
-    for step in re.findall(r"[^.\[\]]+", path):
-        if step.isdigit():
-            kind, raw = get_args(kind)[0], raw[int(step)]
-            continue
-        records = members(kind)
-        name = raw.get("name") if len(records) > 1 else None
-        record = next((r for r in records if name in (None, r.__struct_config__.tag)), None)
-        fields = msgspec.structs.fields(record) if record else ()
-        declared = next((f.type for f in fields if f.name == step), None)
-        if declared is None:
-            break
-        kind, title, _ = _unwrapped(step, declared)
-        found.append(title)
-        raw = raw.get(step)
-    return found
-
-
-def _unwrapped(name: str, declared: Any) -> tuple[Any, str, str]:
-    """A field's declared type without its bounds, its title, and its description (empty where it has none)."""
-    title = description = ""
-    while get_origin(declared) is Annotated:
-        declared, *metas = get_args(declared)
-        title = next((m.title for m in metas if m.title), title)
-        description = next((m.description for m in metas if m.description), description)
-    return declared, title or name.replace("_", " ").capitalize(), description
-
-
-def _written(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else _number(value)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _parsed(text: str, kind: Any) -> Any:
-    """What was typed as plain data; text that is no number stays text, for the check to refuse."""
-    if get_origin(kind) is tuple:
-        inner = _unwrapped("", get_args(kind)[0])[0]
-        return [_parsed(part, inner) for part in text.replace(";", ",").split(",") if part.strip()]
-    try:
-        if kind is int:
-            return int(text.replace(",", ""))
-        if kind is float:
-            return float(text)
-    except ValueError:
-        pass
-    return text.strip()

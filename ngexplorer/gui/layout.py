@@ -34,6 +34,10 @@ _ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 _SETUP_WIDTH = 320
 _ROOMY = 1400
 """Pixels: the width of a window from which on the explanations stand beside the plots at first."""
+_HEAD, _LOW_HEAD = (12, 6, 2, 2), (12, 2, 2, 0)
+_AROUND_PLOT, _AROUND_LOW_PLOT = (12, 2, 12, 8), (12, 2, 12, 4)
+_AROUND_TABLE, _AROUND_LOW_TABLE = (12, 2, 12, 8), (12, 0, 12, 4)
+"""Pixels left, above, right and below: usually, and in a low window."""
 _NESTED = (
     QMainWindow.DockOption.AnimatedDocks
     | QMainWindow.DockOption.AllowNestedDocks
@@ -71,8 +75,8 @@ class Panel(QDockWidget):
         bar = QFrame()
         bar.setObjectName("head")
         bar.setToolTip("Drag to move this panel, double-click to detach it")
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(12, 6, 2, 2)
+        row = self._bar = QHBoxLayout(bar)
+        row.setContentsMargins(*_HEAD)
         row.setSpacing(0)
         if head is None:
             label = QLabel(title)
@@ -96,6 +100,10 @@ class Panel(QDockWidget):
         ready = [w for w in inside if w.isVisible() and w.isEnabled() and w is not self.close_button]
         (ready or [self.close_button])[0].setFocus(Qt.FocusReason.TabFocusReason)
 
+    def tighten(self, low: bool) -> None:
+        """Have the head take less height in a low window."""
+        self._bar.setContentsMargins(*(_LOW_HEAD if low else _HEAD))
+
     def dress(self, theme: themes.Theme) -> None:
         """Take the colours of a theme."""
         self.close_button.setIcon(themes.icon("close", theme.muted))
@@ -112,14 +120,22 @@ class PlotGrid(QMainWindow):
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.panels: list[Panel] = []
+        self._columns = [view.column for view in views]
         for view in views:
             head = view.head
             view.column.removeItem(head)
             head.setParent(None)
-            view.column.setContentsMargins(12, 2, 12, 8)
+            view.column.setContentsMargins(*_AROUND_PLOT)
+            for frame in view.frames:
+                frame.setAccessibleName(f"{view.title.text()}, plot")
             panel = Panel(view.title.text().lower(), view.title.text(), view, head, behind=view.behind)
             self.panels.append(panel)
             self.addDockWidget(_TOP, panel)
+
+    def tighten(self, low: bool) -> None:
+        """Leave less room around the plots in a low window."""
+        for column in self._columns:
+            column.setContentsMargins(*(_AROUND_LOW_PLOT if low else _AROUND_PLOT))
 
     def arrange(self, how: str) -> None:
         """All plots as a "grid" (the first one over the others, each with those behind it that belong to it), in a
@@ -165,7 +181,8 @@ class Arrangement:
         self.plots = PlotGrid(views)
         window.setCentralWidget(self.plots)
         self.setup = Panel("setup", "Set-up", setup)
-        self.runs = Panel("runs", "Timeline and runs", _framed(table), timeline)
+        self._around_table = _framed(table)
+        self.runs = Panel("runs", "Timeline and runs", self._around_table, timeline)
         self.explanations = explanations
         self.panels = [self.setup, *self.plots.panels, *explanations, self.runs]
         self.rows_chosen = False
@@ -228,6 +245,15 @@ class Arrangement:
             heights = [3 * share if one is panel else share for one in self.explanations]
             self._window.resizeDocks(self.explanations, heights, _DOWN)
 
+    def tighten(self, low: bool) -> None:
+        """In a low window leave less room around everything: what there is belongs to the plots and the runs."""
+        for panel in self.panels:
+            panel.tighten(low)
+        self.plots.tighten(low)
+        around = self._around_table.layout()
+        assert around is not None
+        around.setContentsMargins(*(_AROUND_LOW_TABLE if low else _AROUND_TABLE))
+
     def share(self) -> None:
         """Give the table as many whole rows as the plots leave it room for, until a person chooses a height."""
         if self.rows_chosen or self.runs.isFloating() or self.runs.isHidden():
@@ -289,7 +315,7 @@ def _framed(table: QWidget) -> QFrame:
     frame = QFrame()
     frame.setObjectName("panel")
     column = QVBoxLayout(frame)
-    column.setContentsMargins(12, 2, 12, 8)
+    column.setContentsMargins(*_AROUND_TABLE)
     column.addWidget(table)
     return frame
 

@@ -73,7 +73,9 @@ _SLOW, _TIMELINE = 0.25, 0.1
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
-_SETUP_WIDTH = 304
+_LOW = 720
+"""Pixels: in a window that is not as high everything stands closer together."""
+_SETUP_WIDTH = 312
 """Pixels: with less the names of the set-up cannot be read."""
 
 _PRESSED = (QAbstractButton, QComboBox)
@@ -170,6 +172,10 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.notices.leave_room(event.size().height())
+        low = event.size().height() < _LOW
+        margin = themes.GRID // 2 if low else themes.GRID
+        self._around_header.setContentsMargins(0, margin, 0, margin)
+        self.arrangement.tighten(low)
         QTimer.singleShot(0, self, self.arrangement.share)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -213,8 +219,7 @@ class MainWindow(QMainWindow):
         self.buttons["race"].setObjectName("primary")
         self.buttons["race"].setMinimumWidth(88)
         header = QWidget()
-        layout = QVBoxLayout(header)
-        layout.setContentsMargins(0, themes.GRID, 0, themes.GRID)
+        layout = self._around_header = QVBoxLayout(header)
         layout.setSpacing(themes.GRID)
         layout.addLayout(row)
         layout.addWidget(self.notices)
@@ -381,7 +386,7 @@ class MainWindow(QMainWindow):
 
     def _show_state(self, state: str) -> None:
         session = self.session
-        words = {"empty": "", "loading": "loading the data…", "ready": "ready: Space starts", "running": ""}
+        words = {"empty": "", "loading": "loading…", "ready": "ready: Space starts", "running": ""}
         self.state_label.setText(words.get(state, state))
         running = state == "running"
         race = self.race_actions["race"]

@@ -376,10 +376,10 @@ class Session(QObject):
 
     @property
     def measures(self) -> list[Shown]:
-        """The visible runs by which a view chooses its scale: the diverged ones only where there are no others, since
-        beside 10³⁰⁰ nothing else can be seen."""
+        """The visible runs by which a view chooses its scale: those that diverged or went astray only where there are
+        no others, since beside them nothing else can be seen."""
         visible = [shown for shown in self.visible if len(shown.history)]
-        return [shown for shown in visible if shown.run.state != "diverged"] or visible
+        return [shown for shown in visible if not shown.run.astray] or visible
 
     def groups(self, runs: list[Shown]) -> list[Group]:
         """Those of the runs that differ in the seed alone, by their optimizers. One that diverged or failed has no part

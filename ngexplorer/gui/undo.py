@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from ngexplorer.gui.forms import titles
+from ngexplorer.gui.declared import titles
 from ngexplorer.gui.session import Session
 from ngexplorer.runs.experiment import Experiment
 

@@ -211,6 +211,11 @@ def _contender(raw: dict[str, Any], where: str) -> Contender:
     if "optimizer" not in raw:
         raise SettingError(where, "'optimizer' is missing")
     name = raw.pop("optimizer")
+    if not isinstance(name, str):
+        given = name.get("name") if isinstance(name, dict) else None
+        example = given if isinstance(given, str) else "newton"
+        reason = f'a name in quotes is needed (optimizer = "{example}"), its settings as keys of [[runs]] beside it'
+        raise SettingError(f"{where}.optimizer", reason)
     if "name" in raw:
         raise SettingError(f"{where}.name", "a run is named by its label, an optimizer by 'optimizer'")
     accepted = ["optimizer", *_OWN, *(f.encode_name for f in msgspec.structs.fields(Optimizer) if f.name != "name")]

@@ -24,6 +24,10 @@ from ngexplorer.runs.schedule import Never
 
 State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
 
+_DIVERGED, _ASTRAY = 1e15, 1e4
+"""How many times as high as at the start the loss of a run becomes that has diverged, or gone astray. Less can be
+mended: undamped Newton on Rosenbrock's valley climbs to 58 times the start and is at the minimum three steps later."""
+
 # A gradient cheaper than this is faster on one thread than shared out among several.
 _SHARED_OUT = 1e9
 
@@ -95,6 +99,17 @@ class Run:
         """Whether it can take another step."""
         return self.state in ("ready", "running", "stopped") and self.step < self.steps
 
+    @property
+    def astray(self) -> bool:
+        """Whether its loss is so far above what it was at the start that beside it no other could be seen: it has
+        diverged, or is 10⁴ times as high."""
+        rows = len(self.history)
+        return self.state == "diverged" or (rows > 0 and self._risen(self.history.value("loss", rows - 1), _ASTRAY))
+
+    def _risen(self, loss: float, times: float) -> bool:
+        """Whether a loss is above so many times the one at the start; one below 1 counts as 1, for it may be 0."""
+        return loss > times * max(abs(self.history.value("loss", 0)), 1.0)
+
     def set_steps(self, steps: int) -> None:
         """Change how many steps it may take."""
         self.steps = steps
@@ -130,7 +145,11 @@ class Run:
         self.history.events.append(Event(self.step, "edit", f"{path} = {value}, was {before}"))
 
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
-        """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was."""
+        """Take one step. Divergence and exceptions end this run and are recorded; Cancelled leaves it as it was.
+
+        A run has diverged where a step ends at a loss that is no finite number, or more than 10¹⁵ times the one at the
+        start, beside which that is below rounding. Such a step is not written down.
+        """
         self.begin()
         self._go(lambda stepper: stepper.step(cancel), spectra, number)
 
@@ -143,8 +162,8 @@ class Run:
         looked = stepper.point
         try:
             step = take(stepper)
-            if not math.isfinite(step.loss_after):
-                self._diverge(step)
+            if not math.isfinite(step.loss_after) or self._risen(step.loss_after, _DIVERGED):
+                self._diverge(step.loss_after)
                 return
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
@@ -249,10 +268,12 @@ class Run:
         }
         self.history.append(leading, step, point.theta.cpu().numpy())
 
-    def _diverge(self, step: Step) -> None:
+    def _diverge(self, loss: float) -> None:
         self.state = "diverged"
         at = self.step + 1
-        self.history.events.append(Event(at, "diverged", f"diverged at step {at}: the loss became {step.loss_after}"))
+        far = ", more than 10¹⁵ times that of the start" if math.isfinite(loss) else ""
+        message = f"diverged at step {at}: the loss became {loss:.4g}{far}"
+        self.history.events.append(Event(at, "diverged", message))
 
     def _fail(self, error: Exception) -> None:
         self.state = "failed"

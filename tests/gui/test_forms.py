@@ -1,12 +1,17 @@
 """The parts of a form: lists that can be long, and lines to type in."""
 
+from typing import Annotated, Literal
+
+import msgspec
 import pytest
+from msgspec import Meta
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QToolTip, QVBoxLayout, QWidget
 
-from ngexplorer.gui.forms import Choice
+from ngexplorer.gui.declared import unwrapped
+from ngexplorer.gui.forms import Choice, RecordForm
 
 LONG = [(i, f"A data set with quite a long name, number {i}") for i in range(24)]
 
@@ -119,3 +124,56 @@ def test_the_wheel_over_a_combo_box_changes_nothing(narrow):
     )  # fmt: skip
     QCoreApplication.sendEvent(narrow, turn)
     assert narrow.currentIndex() == 0
+
+
+class Cooling(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", tag="cooling"):
+    """Slower and slower."""
+
+    title = "Cooling"
+    rate: Annotated[float, Meta(gt=0, le=1e12, description="Degrees a second")] = 1.0
+
+
+class Still(msgspec.Struct, frozen=True, kw_only=True, tag_field="name", tag="still"):
+    """As it is."""
+
+    title = "Still"
+
+
+class Kettle(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that no form has heard of."""
+
+    litres: Annotated[int, Meta(ge=1, le=10_000, description="Litres of water")] = 1
+    whistles: Annotated[bool, Meta(description="Whether it is heard")] = True
+    metal: Annotated[Literal["steel", "copper"], Meta(description="What it is made of")] = "steel"
+    layers: Annotated[tuple[Annotated[int, Meta(ge=1, le=9)], ...], Meta(max_length=3)] = (1, 2)
+    afterwards: Annotated[Cooling | Still, Meta(title="After the fire")] = Cooling()
+
+
+def test_a_new_setting_appears_as_the_right_control_with_its_bounds_unit_and_help(qapp, qtbot, nothing_left_behind):
+    form = RecordForm(Kettle, "kettle")
+    form.show_values(msgspec.to_builtins(Kettle()))
+    form.show()
+    heard = []
+    form.changed.connect(lambda *what: heard.append(what))
+    by_name = {w.accessibleName(): w for w in form.findChildren(QWidget) if w.accessibleName() and w.isVisible()}
+    litres, whistles = by_name["Litres"], by_name["Whistles"]
+    assert litres.toolTip() == litres.accessibleDescription() == "Litres of water\nFrom 1, at most 10,000"
+    (label,) = [label for label in form.findChildren(QLabel) if label.text() == "Litres"]
+    assert label.toolTip() == litres.toolTip(), "it is told where one points at its name, too"
+    assert isinstance(whistles, QCheckBox) and whistles.isChecked()
+    assert [by_name["Metal"].itemText(i) for i in range(2)] == ["steel", "copper"]
+    assert by_name["Layers"].text() == "1, 2"
+    assert by_name["Layers"].toolTip() == "At most 3 of them, each from 1, at most 9"
+    assert by_name["Rate"].toolTip() == "Degrees a second\nAbove 0, at most 1e12"
+    afterwards = next(w for w in form.findChildren(Choice) if w.accessibleName() == "After the fire")
+    assert afterwards.toolTip() == "Slower and slower."
+    QTest.keyClicks(by_name["Rate"], "5")
+    QTest.keyClick(by_name["Rate"], Qt.Key.Key_Return)
+    QTest.keyClick(whistles, Qt.Key.Key_Space)
+    assert heard == [("kettle.afterwards.rate", 51.0), ("kettle.whistles", False)]
+    form.close()
+    form.deleteLater()
+
+
+def test_a_setting_without_bounds_or_help_has_nothing_to_tell():
+    assert unwrapped("split_seed", int) == (int, "Split seed", "")

@@ -768,6 +768,26 @@ def test_beside_a_diverged_run_the_others_can_still_be_seen(sit_at, valley):
     assert 10**low <= newton.history["loss"][-1] <= newton.history["loss"][0] <= 10**high
 
 
+def test_beside_a_run_that_went_astray_the_others_can_still_be_seen(sit_at, two_moons):
+    """It stands at 84,000 to the end, where it started at less than one: no divergence, and of no use to anyone."""
+    far = Contender(optimizer=make("gradient-descent", learning_rate=1e6))
+    person = sit_at(two_moons(far, "natural-gradient", steps=12))
+    assert len(person.session.measures) == 2
+    person.presses(SPACE)
+    person.sees("finished")
+    astray, natural = person.session.runs
+    assert person.words == ["finished", "finished"] and astray.history["loss"][-1] > 1e4
+    assert person.session.measures == [natural]
+    person.draws_all()
+    window = person.window
+    (_, _), (low, high) = window.curves.frame.view.viewRange()
+    assert 10**low <= natural.history["loss"][-1] <= natural.history["loss"][0] <= 10**high < 1e4
+    (left, right), _ = window.trajectory.frame.view.viewRange()
+    assert right - left < 1e3, "the path that is near fills the picture"
+    window.session.set_hidden(1, True)
+    assert window.session.measures == [astray], "alone it is seen whole"
+
+
 def test_a_race_whose_every_run_fails_at_the_start_has_nothing_left_to_compute(sit_at, two_moons, monkeypatch):
     monkeypatch.setattr("ngexplorer.optimizers.Optimizer.start", lambda *_: 1 / 0)
     person = sit_at(two_moons("newton"))

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
+    QAbstractScrollArea,
     QAbstractSlider,
     QComboBox,
     QLineEdit,
     QMessageBox,
     QTabBar,
+    QWidget,
 )
 
 from ngexplorer.gui import application
@@ -430,6 +432,46 @@ def test_every_control_has_a_name_for_who_cannot_see_it(sit_at, two_moons):
     found = controls(person.window)
     nameless = [c for c in found if not c.accessibleName() and not getattr(c, "text", str)()]
     assert len(found) > 40 and not nameless, [(type(c).__name__, c.toolTip()) for c in nameless]
+
+
+def name_of(widget):
+    """What a screen reader says of a widget."""
+    return widget.accessibleName() or str(getattr(widget, "text", str)())
+
+
+def test_whatever_takes_the_keyboard_or_a_click_has_a_name_in_every_panel(sit_at, two_moons):
+    """In each panel, those too that are behind others or closed at first, with all that unfolds in it."""
+    person = sit_at(two_moons("newton", "adam", steps=5), size=(1600, 1000))
+    window = person.window
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    window.actions_["tour"].trigger()
+    for view in window.views:
+        for action in view.findChildren(QAction):
+            if action.isCheckable() and action.isEnabled() and not action.actionGroup():
+                action.setChecked(True)
+    seen = set()
+    for number in range(2):
+        person.opens_card(number)
+    for panel in window.arrangement.panels:
+        panel.show()
+        panel.raise_()
+        QCoreApplication.processEvents()
+        window.settle()
+        seen |= {w for w in panel.findChildren(QWidget) if w.isVisible()}
+    inner = ("qt_", "QComboBox", "QTableCornerButton")
+    mute = ("QScrollBar", "QHeaderView", "QComboBoxListView", "QScrollArea", "QTabBar")
+    taking = [
+        w
+        for w in seen
+        if (w.focusPolicy() != Qt.FocusPolicy.NoFocus or isinstance(w, CONTROLS))
+        and not w.objectName().startswith(inner)
+        and type(w).__name__ not in mute
+        and not (isinstance(w.parent(), QAbstractScrollArea) and w is w.parent().viewport())
+    ]
+    assert len(taking) > 100
+    assert not [(type(w).__name__, type(w.parent()).__name__, w.toolTip()) for w in taking if not name_of(w)]
+    person.rests()
 
 
 def test_the_tab_key_comes_to_every_control(sit_at, two_moons):

@@ -194,7 +194,12 @@ BAD = {
         '"newtin"',
         "runs[0].optimizer: there is no optimizer named 'newtin'; did you mean 'newton'?",
     ),
-    "optimizer as a list": ('"newton"', '["newton"]', "runs[0].optimizer: there is no optimizer named"),
+    "optimizer as a list": ('"newton"', '["newton"]', "runs[0].optimizer: a name in quotes is needed"),
+    "optimizer as a table": (
+        '"newton"',
+        '{ name = "newton", learning_rate = 0.5 }',
+        'runs[0].optimizer: a name in quotes is needed (optimizer = "newton"), its settings as keys of [[runs]]',
+    ),
     "optimizer over two lines": (
         '"newton"',
         '"new\\nton"',

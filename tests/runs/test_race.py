@@ -158,7 +158,40 @@ def test_a_run_that_diverges_says_when_and_keeps_every_row_before(race, run_to_t
     assert event.message.startswith(f"diverged at step {event.step}: the loss became ")
     assert np.isfinite(wild.history["loss"]).all()
     assert np.isfinite(wild.history.parameters(wild.step)[0]).all()
-    assert wild.history["loss"][-1] > 1e200
+    assert 1e11 < wild.history["loss"][-1] < 1e15
+
+
+def test_a_run_whose_loss_is_beyond_all_proportion_to_that_of_the_start_has_diverged_though_it_is_finite(
+    race, run_to_the_end, moons, tmp_path, rows
+):
+    """Where tanh is saturated, a step of a million times the gradient goes far and no further: 9e162, say."""
+    far = {"learning_rate": 1e6}
+    here = run_to_the_end(race(["gradient-descent", "newton"], moons, steps=60, gradient_descent=far))
+    wild, calm = here.runs
+    assert (wild.state, calm.state, calm.step) == ("diverged", "finished", 60)
+    (event,) = wild.history.events
+    assert event.message.endswith("more than 10¹⁵ times that of the start") and "inf" not in event.message
+    assert wild.history["loss"].max() <= 1e15 * max(wild.history["loss"][0], 1)
+    assert wild.astray and not calm.astray
+    table = rows(here, tmp_path / "race.csv")
+    assert max(float(row["loss"]) for row in table) <= 1e15 * max(wild.history["loss"][0], 1)
+
+
+def test_a_step_far_too_long_that_is_mended_is_no_divergence(rosenbrock_at):
+    """Undamped Newton climbs to 58 times the loss at the start, and is at the minimum three steps later."""
+    run = Run(rosenbrock_at(-1.2, 1.0), make("newton", damping="none"), label="Newton", seed=0, steps=8)
+    seen = [(run.advance(never), run.astray)[1] for _ in range(8)]
+    losses = run.history["loss"]
+    assert losses.max() / losses[0] == pytest.approx(58.34, abs=0.01) and losses[-1] < 1e-25
+    assert run.state == "finished" and not any(seen)
+
+
+def test_a_run_far_above_its_start_is_astray_until_it_is_back(rosenbrock_at):
+    """Newton from where the Hessian is almost singular: 1/200 above the valley the step is dozens long."""
+    run = Run(rosenbrock_at(0.1, 0.01 + 0.005 - 2e-4), make("newton", damping="none"), label="N", seed=0, steps=12)
+    seen = [(run.advance(never), run.astray)[1] for _ in range(12)]
+    assert True in seen and not seen[-1], (seen, run.history["loss"])
+    assert run.state == "finished"
 
 
 def quadratic_1d():

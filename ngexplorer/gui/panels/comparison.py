@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.forms import titles
+from ngexplorer.gui.declared import titles
 from ngexplorer.gui.session import Group, Session
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.runs.compare import differences

@@ -22,7 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.forms import Choice, Entry, RecordForm, caption, titles
+from ngexplorer.gui.declared import titles
+from ngexplorer.gui.forms import Choice, Entry, RecordForm, caption
 from ngexplorer.gui.panels.optimizer_card import OptimizerCard, list_recipes
 from ngexplorer.gui.panels.preview import Preview
 from ngexplorer.gui.session import Session

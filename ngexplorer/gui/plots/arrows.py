@@ -12,6 +12,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.guarded import guarded
 
 _HEAD, _WIDE = 9.0, 3.6
 """Pixels: the length of a head, and half its width."""
@@ -77,6 +78,7 @@ class ArrowItem(pg.GraphicsObject):
         inside = area.adjusted(_ROOM, _ROOM, -_ROOM, -_ROOM)
         return [_shortened(start, end, inside) for end in ends]
 
+    @guarded
     def paint(self, painter: QPainter, *_: Any) -> None:
         before, to_scene = painter.worldTransform(), self.sceneTransform()
         area = to_scene.mapRect(self.boundingRect())

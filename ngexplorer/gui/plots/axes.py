@@ -114,6 +114,7 @@ class Frame(pg.PlotWidget):
 
     def __init__(self, theme: themes.Theme, left: Axis | None = None) -> None:
         super().__init__(axisItems={"left": left or Axis("left"), "bottom": Axis("bottom")})
+        self.setAccessibleName("Plot")
         self.item = self.getPlotItem()
         self.item.setMenuEnabled(False)
         self.item.hideButtons()

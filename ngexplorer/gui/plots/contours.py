@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 from ngexplorer.analysis.planes import Surface
 from ngexplorer.analysis.relief import contour_levels, finite
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.guarded import guarded
 from ngexplorer.gui.plots.lines import pen
 
 
@@ -72,6 +73,7 @@ class Contours(pg.GraphicsObject):
     def boundingRect(self) -> QRectF:
         return self._bounds
 
+    @guarded
     def paint(self, painter: QPainter, *_: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(pg.mkPen(None))

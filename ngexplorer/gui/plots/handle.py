@@ -8,6 +8,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 
+from ngexplorer.gui.plots.guarded import guarded
+
 _RADIUS, _REACH = 6.0, 12.0
 """Pixels: of the disc, and from its middle to where it can still be caught."""
 
@@ -38,6 +40,7 @@ class Handle(pg.GraphicsObject):
         super().viewTransformChanged()
         self.prepareGeometryChange()
 
+    @guarded
     def paint(self, painter: QPainter, *_: Any) -> None:
         before, to_scene = painter.worldTransform(), self.sceneTransform()
         middle = to_scene.map(QPointF(0, 0))

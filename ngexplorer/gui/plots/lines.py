@@ -12,6 +12,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QPolygonF, QTransform
 
+from ngexplorer.gui.plots.guarded import guarded
 from ngexplorer.gui.plots.strokes import Array, Flags, Strokes, dashed, mapped, strokes
 
 Places = tuple[tuple[float, float], ...]
@@ -162,6 +163,7 @@ class Lines(pg.GraphicsObject):
         self.prepareGeometryChange()
         self._window = None
 
+    @guarded
     def paint(self, painter: QPainter, *_: Any) -> None:
         window, to_scene = self.boundingRect(), self.sceneTransform()
         if (window, to_scene) != self._drawn_for:

@@ -13,6 +13,7 @@ from ngexplorer.analysis.planes import Window
 from ngexplorer.analysis.relief import Relief
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.contours import ground_colours
+from ngexplorer.gui.plots.guarded import guarded
 
 _CONTRAST = {"dark": (0.4, 0.7), "light": (0.9, 0.45)}
 """How much of the way to white a slope in full light goes, and to black one in full shade: paths stay legible."""
@@ -38,6 +39,7 @@ class NodeImage(pg.ImageItem):
         self.setImage(colours, autoLevels=False)
         self.setRect(QRectF(left - across / 2, low - up / 2, right - left + across, high - low + up))
 
+    @guarded
     def paint(self, painter: QPainter, *arguments: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._smooth)
         super().paint(painter, *arguments)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.guarded import guarded
 
 _HEIGHT = 16.0
 _EDGE = 5.0
@@ -68,6 +69,7 @@ class Tags(pg.GraphicsObject):
     def _width(self, tag: Tag) -> float:
         return QFontMetricsF(self._font).horizontalAdvance(tag.text) + len(tag.colours) * 3 * _DOT + 2 * _EDGE
 
+    @guarded
     def paint(self, painter: QPainter, *_: Any) -> None:
         before, to_scene = painter.worldTransform(), self.sceneTransform()
         area = to_scene.mapRect(self.boundingRect())
