@@ -13,16 +13,13 @@ from torch import Tensor
 
 from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.optimizers.method_steps import damped_steps
 from ngexplorer.runs.schedule import AnySchedule, Every, Never, WithinShare
 from ngexplorer.runs.spectrum import Spectrum
 
-LARGEST_EXACT = 2500
-"""Up to so many parameters all eigenvalues are computed."""
-LARGEST_BY_PRODUCTS = 300
-"""The same where the dense matrix takes a product for every parameter."""
 _PROBES, _STEPS = 5, 30
 """Of the density where there are more: so many random starts, and so many products from each."""
 
