@@ -9,6 +9,7 @@ from typing import Any
 
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.history import COLUMNS, INTEGERS, History
+from ngexplorer.runs.readings import Reading
 
 HEADER = ("run", "optimizer", "seed", *COLUMNS)
 
@@ -66,3 +67,32 @@ def _cell(name: str, value: Any) -> Any:
     if value != value:
         return ""
     return int(value) if name in INTEGERS else repr(float(value))
+
+
+READINGS_HEADER = ("run", "optimizer", "seed", "step", "instrument", "name", "layer", "value", "reason")
+
+
+def write_readings(histories: Iterable[History], path: str | Path) -> None:
+    """Write what the instruments read along the histories, UTF-8, header first: a row for each number, of each layer by
+    its place in θ where an instrument reads layers (else an empty field).
+
+    What is not there (NaN) is an empty value, and `reason` says why. Raises OSError, leaving an older file whole.
+    """
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(READINGS_HEADER)
+        for history in histories:
+            for reading in history.readings:
+                begin = (history.label, history.optimizer, history.seed, reading.step, reading.instrument)
+                writer.writerows((*begin, *cells) for cells in _numbers(reading))
+
+
+def _numbers(reading: Reading) -> Iterator[tuple[Any, ...]]:
+    """Name, layer, value and reason of every number of a reading."""
+    for name, value in zip(reading.names, reading.values, strict=True):
+        if reading.values.ndim == 1:
+            yield name, "", _cell(name, float(value)), reading.reason
+        elif not len(value):  # of no layer
+            yield name, "", "", reading.reason
+        for layer, one in enumerate(value.tolist() if reading.values.ndim > 1 else ()):
+            yield name, layer, _cell(name, one), reading.reason
