@@ -180,7 +180,9 @@ def _run(options: argparse.Namespace) -> int:
     histories = [run.history for run in race.runs]
     write_csv(histories, path)
     if any(len(history.readings) for history in histories):
-        write_readings(histories, path.with_name(f"{path.stem}-instruments.csv"))
+        write_readings(
+            [(history, history.readings) for history in histories], path.with_name(f"{path.stem}-instruments.csv")
+        )
     several = experiment.seeds > 1
     table = Table("Run", *(["Seed"] if several else []), "State")
     for name in ("Step", "Loss", "Best", "Metric", "Seconds"):

@@ -72,17 +72,17 @@ def _cell(name: str, value: Any) -> Any:
 READINGS_HEADER = ("run", "optimizer", "seed", "step", "instrument", "name", "layer", "value", "reason")
 
 
-def write_readings(histories: Iterable[History], path: str | Path) -> None:
-    """Write what the instruments read along the histories, UTF-8, header first: a row for each number, of each layer by
-    its place in θ where an instrument reads layers (else an empty field).
+def write_readings(runs: Iterable[tuple[History, Iterable[Reading]]], path: str | Path) -> None:
+    """Write what instruments read along runs, `history.readings` or others of them, UTF-8, header first.
 
+    A row for each number; of each layer, by its place in θ, where an instrument reads layers, else that field is empty.
     What is not there (NaN) is an empty value, and `reason` says why. Raises OSError, leaving an older file whole.
     """
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(READINGS_HEADER)
-        for history in histories:
-            for reading in history.readings:
+        for history, readings in runs:
+            for reading in readings:
                 begin = (history.label, history.optimizer, history.seed, reading.step, reading.instrument)
                 writer.writerows((*begin, *cells) for cells in _numbers(reading))
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
-from ngexplorer.gui.session import Group, Shown
+
+
+class Named(Protocol):
+    """What has a row of numbers."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
 
 
 class Readout(QFrame):
@@ -26,7 +37,7 @@ class Readout(QFrame):
         self.hide()
 
     def show_rows(
-        self, head: str, columns: list[str], rows: list[tuple[Shown | Group, list[float]]], theme: themes.Theme
+        self, head: str, columns: list[str], rows: Sequence[tuple[Named, list[float]]], theme: themes.Theme
     ) -> None:
         """Fill in the table: a run and its numbers, without the columns where no run has any."""
         cells: dict[tuple[int, int], tuple[str, str]] = {(0, 0): (head, theme.muted)}
