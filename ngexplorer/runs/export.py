@@ -64,9 +64,12 @@ def _rows(history: History, columns: Sequence[str], steps: tuple[int, int] | Non
 def _cell(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return value
-    if value != value:
-        return ""
-    return int(value) if name in INTEGERS else repr(float(value))
+    return int(value) if name in INTEGERS and value == value else _written(float(value))
+
+
+def _written(value: float) -> str:
+    """A number at full precision; nothing where there is none."""
+    return "" if value != value else repr(value)
 
 
 READINGS_HEADER = ("run", "optimizer", "seed", "step", "instrument", "name", "layer", "value", "reason")
@@ -91,8 +94,8 @@ def _numbers(reading: Reading) -> Iterator[tuple[Any, ...]]:
     """Name, layer, value and reason of every number of a reading."""
     for name, value in zip(reading.names, reading.values, strict=True):
         if reading.values.ndim == 1:
-            yield name, "", _cell(name, float(value)), reading.reason
+            yield name, "", _written(float(value)), reading.reason
         elif not len(value):  # of no layer
             yield name, "", "", reading.reason
         for layer, one in enumerate(value.tolist() if reading.values.ndim > 1 else ()):
-            yield name, layer, _cell(name, one), reading.reason
+            yield name, layer, _written(one), reading.reason

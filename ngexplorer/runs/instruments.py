@@ -127,7 +127,7 @@ def _cosines(sight: Sight) -> Found:
     if sight.delta is not None:
         steps["own"] = sight.delta
     else:
-        refused = {"own": "no step of the run's own from here is known"} | refused
+        refused = {"own": "no step of its own from here is known"} | refused
     if not bool(sight.point.gradient.any()):
         refused = {"gradient-descent": "∇h is zero here"} | refused
     # Divided by their lengths one by one: a product of two may overflow or vanish.
@@ -180,7 +180,7 @@ def _layers(sight: Sight) -> Found:
     theta, gradient = (v.double().cpu().numpy() for v in (point.theta, point.gradient))
     delta = np.full(len(theta), math.nan) if sight.delta is None else sight.delta.double().cpu().numpy()
     found = layer_norms(point.objective, theta, delta, gradient)
-    reasons = ["no step of the run's own from here is known"] if sight.delta is None else []
+    reasons = ["no step of its own from here is known"] if sight.delta is None else []
     if len(found.layers) == 1:
         reasons.append("the model has one layer: its norms are those of the whole")
     values = np.stack((found.step, found.gradient, found.relative, found.cosine))
@@ -254,7 +254,7 @@ def _rates(sight: Sight) -> Found:
     if not largest > 0:
         reasons.append("no eigenvalue of the Hessian is positive: any rate goes downhill there")
     if math.isnan(sight.rate):
-        reasons.append("the step from here has no learning rate")
+        reasons.append("no learning rate is known of the step from here")
     return np.array([2 / largest if largest > 0 else math.nan, sight.rate]), "; ".join(reasons)
 
 
@@ -292,7 +292,7 @@ _ALL = (
     ),
     Instrument(
         "cosines",
-        "Cosines between methods' steps",
+        "Cosines between steps",
         {f"{a} / {b}": f"{_METHOD_TITLES[a]} · {_METHOD_TITLES[b]}" for a, b in PAIRS},
         "cos(δ, δ′) = δᵀδ′ / ‖δ‖‖δ′‖ of steps −(B + λI)⁻¹∇h from the same θ, with the λ of the run's own step",
         "Martens 2020, §§ 8–11",

@@ -62,7 +62,8 @@ def drawn(trace: Trace, step: int, log: bool) -> list[Line]:
     """A trace up to the step that is shown, faint after it, with a dot at the latest look and small ones at others."""
     heights = logarithm(trace.values) if log else trace.values
     places = np.stack((trace.steps, heights), 1)[np.isfinite(heights)]
-    small = places if len(places) <= _MANY else None
+    small = places if len(places) <= _MANY else np.empty((0, 2))
+    past = places[:, 0] <= step
     faint = QColor(trace.shade)
     faint.setAlphaF(_FUTURE * faint.alphaF())
     later = bool(len(trace.steps)) and step < trace.steps[-1]
@@ -70,14 +71,14 @@ def drawn(trace: Trace, step: int, log: bool) -> list[Line]:
         trace.steps,
         heights,
         pen(trace.shade, 1.6, trace.style),
-        small,
+        small[past] if len(small) else None,
         _LOOK,
         until=float(step) if later else None,
         after=pen(faint, 1.6, trace.style) if later else None,
     )
-    past = places[places[:, 0] <= step]
-    mark = Line(np.empty(0), np.empty(0), pen(trace.shade), past[-1:] if len(past) else None)
-    return [line, mark]
+    after = Line(np.empty(0), np.empty(0), pen(faint), small[~past] if len(small) else None, _LOOK)
+    mark = Line(np.empty(0), np.empty(0), pen(trace.shade), places[past][-1:])
+    return [line, after, mark]
 
 
 def against(trace: Trace, log: bool) -> Line:
@@ -92,7 +93,10 @@ def above(limit: Trace, used: Trace, colour: QColor) -> list[Line]:
     return [Line(x, low, pen(colour, 0.0, alpha=0.9), band=(low, high)) for x, low, high in found]
 
 
-def reasons(readings: list[Reading], step: int) -> str:
-    """Why something is missing in the latest reading at a step, or in the first one after it."""
+def reasons(readings: list[Reading], step: int, number: str) -> str:
+    """Why something is missing in the latest reading at a step, or in the first one after it; of the cosine of two
+    steps that are there, nothing is."""
     found = latest(readings, step) or (readings[0] if readings else None)
-    return "" if found is None else found.reason
+    if found is None or (found.instrument == "cosines" and number in found.names and np.isfinite(found[number])):
+        return ""
+    return found.reason

@@ -46,6 +46,8 @@ _TABLE = "table"
 """All cosines at the current step, in place of one of them against the steps."""
 _HIDDEN = ("batch", "in_use", "since")
 """Numbers that others are held against, which are not chosen by themselves."""
+_TALL = 220
+"""Pixels of height from which there is room for a line on what is missing; the tool tip has it anyway."""
 _SYMBOLS = ("δ", "−∇h", "H", "G", "F", "F̄", "K")
 _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 """Move the cross-hair."""
@@ -280,7 +282,7 @@ class InstrumentsView(View):
     def _lines_by_layer(self, runs: list[Shown]) -> list[Line]:
         lines: list[Line] = []
         for shown in runs:
-            names = [layer.name for layer in layers_of(shown.run.objective)]
+            names = [f"layer {layer.name}" for layer in layers_of(shown.run.objective)]
             found = layer_traces(self.readings(shown), self.number_name, names, self.session.theme)
             self.traces = [trace for trace in found if np.isfinite(trace.values).any()]
             log = logarithmic(self.instrument, self.number_name)
@@ -353,10 +355,12 @@ class InstrumentsView(View):
         said = self._missing(runs) if there else ""
         self.missing.setText(said)
         self.missing.setToolTip(said.replace("; ", "\n"))
-        self.missing.setVisible(bool(said))
+        self.missing.setVisible(bool(said) and self.height() >= _TALL)
         self.subtitle.setToolTip(
             "\n".join(
-                filter(None, (instrument.formula, instrument.source, self._source(runs), _HELD.get(instrument.name)))
+                filter(
+                    None, (instrument.formula, instrument.source, said, self._source(runs), _HELD.get(instrument.name))
+                )
             )
         )
 
@@ -373,7 +377,7 @@ class InstrumentsView(View):
         """Why something is missing, once for all runs of which it is."""
         found: dict[str, list[str]] = {}
         for shown in runs:
-            why = reasons(self.readings(shown), self.session.step_of(shown))
+            why = reasons(self.readings(shown), self.session.step_of(shown), self.number_name)
             if why and not why.startswith("the first look"):
                 found.setdefault(why, []).append(shown.label)
         if len(runs) == 1 or (len(found) == 1 and len(next(iter(found.values()))) == len(runs)):
