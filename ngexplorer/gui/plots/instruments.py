@@ -154,8 +154,7 @@ class InstrumentsView(View):
         if instrument.name == "cosines":
             offered.insert(0, (_TABLE, "All at this step"))
         self._numbers = [name for name, _ in offered]
-        self.number.clear()
-        self.number.addItems([title for _, title in offered])
+        self.number.offer([title for _, title in offered])
         self.number.setVisible(len(offered) > 1)
         self._refit()
 
@@ -233,7 +232,16 @@ class InstrumentsView(View):
         recorded = tuple(len(shown.history.readings) for shown in session.runs)
         words = "" if self._remaining is None or not self.inquiry.under_way else self._remaining.words
         steps = tuple(session.step_of(shown) for shown in self._runs) if session.time is not None else ()
-        return (self._looked, recorded, steps, session.state, words, self.width() // 16, self.height() // 16)
+        return (
+            self._looked,
+            recorded,
+            steps,
+            session.state,
+            words,
+            self.inquiry.under_way,
+            self.width() // 16,
+            self.height() // 16,
+        )
 
     # Drawing.
 
@@ -323,6 +331,8 @@ class InstrumentsView(View):
             low, high = min(low, 0.0), max(high, 1.0)
         elif high - low < 0.3:  # of one look, or of what stays, a decade's third is in sight
             low, high = low - 0.15, high + 0.15
+        if self.session.state != "running" and not self.inquiry.under_way and not self.frame.free:
+            self.frame.release()  # all looks are there: whichever came first chose the range
         self.frame.fit(0.0, max(measured.right(), 1.0), low, high, growing=self.session.state == "running")
 
     def _name(self) -> None:

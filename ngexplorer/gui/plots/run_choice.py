@@ -58,8 +58,7 @@ class RunChoice(Choice):
         labels = [shown.label for shown in self.session.runs] or ["–"]
         if [self.itemText(i) for i in range(self.count())] != labels:
             self._picked = None
-            self.clear()
-            self.addItems(labels)
+            self.offer(labels)
         self.setEnabled(bool(self.session.runs))
         self._dress()
         self._follow()

@@ -175,8 +175,7 @@ class SpectrumView(View):
     def _fill(self) -> None:
         labels = [shown.label for shown in self.session.runs]
         if [self.run.itemText(i) for i in range(1, self.run.count())] != labels:
-            self.run.clear()
-            self.run.addItems([EVERY, *labels])
+            self.run.offer([EVERY, *labels])
             self._refit()
         if self._asked is not None and self._asked[0] != self.session.generation:
             self._looked.clear()

@@ -73,8 +73,7 @@ class SpectrumTimeView(View):
     def _fill(self) -> None:
         labels = [shown.label for shown in self._second]
         if [self.run.itemText(i) for i in range(self.run.count())] != labels:
-            self.run.clear()
-            self.run.addItems(labels)
+            self.run.offer(labels)
         self._refit()
 
     def _follow(self) -> None:
