@@ -164,7 +164,7 @@ def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from ngexplorer.runs.export import write_csv
+    from ngexplorer.runs.export import write_csv, write_readings
     from ngexplorer.runs.files import make_folder, require_writable
 
     experiment = _experiment(options)
@@ -179,6 +179,10 @@ def _run(options: argparse.Namespace) -> int:
             progress.update(task, completed=sum(run.step if run.live else run.steps for run in race.runs))
     histories = [run.history for run in race.runs]
     write_csv(histories, path)
+    if any(len(history.readings) for history in histories):
+        write_readings(
+            [(history, history.readings) for history in histories], path.with_name(f"{path.stem}-instruments.csv")
+        )
     several = experiment.seeds > 1
     table = Table("Run", *(["Seed"] if several else []), "State")
     for name in ("Step", "Loss", "Best", "Metric", "Seconds"):

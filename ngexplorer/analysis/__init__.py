@@ -5,7 +5,6 @@ function where they go through many points.
 """
 
 from ngexplorer.analysis.attraction import Basins, basins
-from ngexplorer.analysis.by_layers import LayerNorms, layer_norms
 from ngexplorer.analysis.cases import Misclassified, Reconstructions, misclassified, reconstructions
 from ngexplorer.analysis.cg_iterations import Iterations, conjugate_gradient
 from ngexplorer.analysis.damping import DampingPath, damping_path
@@ -14,14 +13,12 @@ from ngexplorer.analysis.decision_regions import Decisions, decisions
 from ngexplorer.analysis.dense_matrices import Matrices, Parameter, matrices, parameters_of
 from ngexplorer.analysis.distribution_space import Distances, distances
 from ngexplorer.analysis.filter_normalised import filter_normalised_plane
-from ngexplorer.analysis.fishers import FisherGap, fisher_gap
 from ngexplorer.analysis.kullback_leibler import Divergence, divergence
 from ngexplorer.analysis.local_model import Quadratic, quadratic_model, square_norm
 from ngexplorer.analysis.local_planes import Eigenplane, eigenvector_plane, step_plane
 from ngexplorer.analysis.method_steps import Arrows, arrows
 from ngexplorer.analysis.momentum_part import momentum_part
 from ngexplorer.analysis.neighbourhood import Neighbourhood, Standpoint, landing, look_around, standpoint
-from ngexplorer.analysis.noise_scale import GradientNoise, gradient_noise
 from ngexplorer.analysis.other_parameters import Elsewhere, elsewhere
 from ngexplorer.analysis.own_damping import own_damping
 from ngexplorer.analysis.planes import (
@@ -37,11 +34,14 @@ from ngexplorer.analysis.profiles import Profile, profile
 from ngexplorer.analysis.regression import Fit, regression_fit
 from ngexplorer.analysis.relief import Relief, contour_levels, relief
 from ngexplorer.analysis.shifted_solutions import Shifted, shifted
-from ngexplorer.analysis.spectra import SpectrumMeasures, spectrum_measures
 from ngexplorer.analysis.step_anatomy import Anatomy, anatomy, record
 from ngexplorer.analysis.step_iterations import step_iterations
-from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
 from ngexplorer.curvature.kinds import Curvatures, curvatures
+from ngexplorer.curvature.noise_scale import GradientNoise, gradient_noise
+from ngexplorer.curvature.spectrum_measures import SpectrumMeasures, spectrum_measures
+from ngexplorer.curvature.subspaces import Overlap, overlap, top_eigenspace
+from ngexplorer.objectives.by_layers import LayerNorms, layer_norms
+from ngexplorer.optimizers.fishers import FisherGap, fisher_gap
 
 __all__ = [
     "Anatomy",

@@ -14,25 +14,13 @@ from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature, Diagonal, LayerDiagonal, TooLargeError
 from ngexplorer.curvature.kinds import curvatures
 from ngexplorer.objectives import Objective, Point
+from ngexplorer.objectives.by_layers import Layer, layers_of
 
 Matrix = NDArray[np.floating[Any]]
 
 _SMALL = 300
 """Of a matrix of so many rows at most the whole is as cheap as a block."""
 _AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The entries of one module's own parameters in θ: `start` up to and without `stop`."""
-
-    name: str
-    start: int
-    stop: int
-
-    @property
-    def span(self) -> slice:
-        return slice(self.start, self.stop)
 
 
 @dataclass(frozen=True)
@@ -148,16 +136,6 @@ def parameters_of(objective: Objective) -> tuple[Parameter, ...]:
             found.append(Parameter(name, at, at + parameter.numel(), tuple(parameter.shape)))
             at += parameter.numel()
     return tuple(found)
-
-
-def layers_of(objective: Objective) -> tuple[Layer, ...]:
-    """The layers of `objective.layers` with the names of their modules; of the model itself, its class's name."""
-    names: list[str] = []
-    for name, parameter in objective.model.named_parameters():
-        module = name.rpartition(".")[0] or type(objective.model).__name__
-        if parameter.requires_grad and module not in names:
-            names.append(module)
-    return tuple(Layer(name, at.start, at.stop) for name, at in zip(names, objective.layers, strict=True))
 
 
 def relative_distance(one: Matrix, other: Matrix) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ngexplorer.analysis.planes import Array
 from ngexplorer.curvature import Curvature
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS
 
 _FIRST, _MOST = 16, 256
 """Dimensions of the first Krylov space and of the largest."""

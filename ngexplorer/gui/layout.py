@@ -26,7 +26,7 @@ from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.preferences import Preferences
 
-VERSION = 2
+VERSION = 3
 """Of the saved state: another one is not read."""
 _LEFT, _RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
 _TOP, _BOTTOM = Qt.DockWidgetArea.TopDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea

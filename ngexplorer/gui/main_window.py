@@ -51,6 +51,7 @@ from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.panels.tour import TourPanel
 from ngexplorer.gui.plots.curves import CurvesView
 from ngexplorer.gui.plots.function import FunctionView
+from ngexplorer.gui.plots.instruments import InstrumentsView
 from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.matrices import MatricesView
 from ngexplorer.gui.plots.spectrum import SpectrumView
@@ -113,6 +114,7 @@ class MainWindow(QMainWindow):
         self.local_model = LocalModelView(session)
         self.matrices = MatricesView(session)
         self.function = FunctionView(session)
+        self.instruments = InstrumentsView(session)
         self.views: list[View] = [
             self.trajectory,
             self.curves,
@@ -121,6 +123,7 @@ class MainWindow(QMainWindow):
             self.local_model,
             self.matrices,
             self.function,
+            self.instruments,
         ]
         self.stage = Stage(self.views)
         self.document = Document(session, self.preferences, self, path)

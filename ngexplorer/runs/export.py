@@ -9,6 +9,7 @@ from typing import Any
 
 from ngexplorer.runs.files import replacing
 from ngexplorer.runs.history import COLUMNS, INTEGERS, History
+from ngexplorer.runs.readings import Reading
 
 HEADER = ("run", "optimizer", "seed", *COLUMNS)
 
@@ -63,6 +64,38 @@ def _rows(history: History, columns: Sequence[str], steps: tuple[int, int] | Non
 def _cell(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return value
-    if value != value:
-        return ""
-    return int(value) if name in INTEGERS else repr(float(value))
+    return int(value) if name in INTEGERS and value == value else _written(float(value))
+
+
+def _written(value: float) -> str:
+    """A number at full precision; nothing where there is none."""
+    return "" if value != value else repr(value)
+
+
+READINGS_HEADER = ("run", "optimizer", "seed", "step", "instrument", "name", "layer", "value", "reason")
+
+
+def write_readings(runs: Iterable[tuple[History, Iterable[Reading]]], path: str | Path) -> None:
+    """Write what instruments read along runs, `history.readings` or others of them, UTF-8, header first.
+
+    A row for each number; of each layer, by its place in θ, where an instrument reads layers, else that field is empty.
+    What is not there (NaN) is an empty value, and `reason` says why. Raises OSError, leaving an older file whole.
+    """
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(READINGS_HEADER)
+        for history, readings in runs:
+            for reading in readings:
+                begin = (history.label, history.optimizer, history.seed, reading.step, reading.instrument)
+                writer.writerows((*begin, *cells) for cells in _numbers(reading))
+
+
+def _numbers(reading: Reading) -> Iterator[tuple[Any, ...]]:
+    """Name, layer, value and reason of every number of a reading."""
+    for name, value in zip(reading.names, reading.values, strict=True):
+        if reading.values.ndim == 1:
+            yield name, "", _written(float(value)), reading.reason
+        elif not len(value):  # of no layer
+            yield name, "", "", reading.reason
+        for layer, one in enumerate(value.tolist() if reading.values.ndim > 1 else ()):
+            yield name, layer, _written(one), reading.reason

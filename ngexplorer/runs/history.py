@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngexplorer.optimizers import Rejection, Step
+from ngexplorer.runs.readings import Readings
 from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
@@ -59,6 +60,8 @@ class History:
         self.spectra: list[Spectrum] = []
         self._by_matrix: tuple[int, dict[str, list[Spectrum]]] = (0, {})
         """So many of the spectra by their matrix."""
+        self.readings = Readings()
+        """What the instruments read that a schedule has look at the run; see `ngexplorer.runs.instruments`."""
         self.events: list[Event] = []
         self.rejections: dict[int, tuple[Rejection, ...]] = {}
         """The trials that a step rejected, by its number; written before its row."""
@@ -92,6 +95,7 @@ class History:
         made._words, made._codes = list(self._words), dict(self._codes)
         made.snapshots = self.snapshots.copy_until(step)
         made.spectra = [spectrum for spectrum in list(self.spectra) if spectrum.step <= step]
+        made.readings = self.readings.before(step)  # those at the step itself are of the step that was taken there
         made.rejections = {at: trials for at, trials in list(self.rejections.items()) if at <= step}
         made._length = length
         return made

@@ -13,16 +13,14 @@ from torch import Tensor
 
 from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.optimizers.method_steps import damped_steps
+from ngexplorer.runs.instruments import INSTRUMENTS
 from ngexplorer.runs.schedule import AnySchedule, Every, Never, WithinShare
 from ngexplorer.runs.spectrum import Spectrum
 
-LARGEST_EXACT = 2500
-"""Up to so many parameters all eigenvalues are computed."""
-LARGEST_BY_PRODUCTS = 300
-"""The same where the dense matrix takes a product for every parameter."""
 _PROBES, _STEPS = 5, 30
 """Of the density where there are more: so many random starts, and so many products from each."""
 
@@ -105,6 +103,35 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, Meta(title="Angles' λ", gt=0, le=1e12, description="λ of those methods where the step itself has none")
     ] = 1e-3
     spectra: Annotated[WithinShare | AnySchedule, Meta(description="Eigenvalues of the matrices")] = WithinShare()
+    noise_scale: Annotated[
+        AnySchedule,
+        Meta(description="Gradient noise scale, tr Σ / ‖∇h‖²: from which batch size on noise is averaged out"),
+    ] = Never()
+    cosines: Annotated[
+        AnySchedule, Meta(title="Step cosines", description="Cosines between the steps of all methods from the same θ")
+    ] = Never()
+    eigenspaces: Annotated[
+        AnySchedule, Meta(description="Overlap of the top eigenspaces of H and G with those of the look before")
+    ] = Never()
+    layer_norms: Annotated[AnySchedule, Meta(description="Norms of the step and the gradient, layer by layer")] = (
+        Never()
+    )
+    block_errors: Annotated[
+        AnySchedule, Meta(description="How far K-FAC and the diagonal are from each layer's block of the Fisher")
+    ] = Never()
+    fisher_gap: Annotated[
+        AnySchedule, Meta(title="F̄ against F", description="‖F̄ − F‖ / ‖F‖: how far the empirical Fisher is off")
+    ] = Never()
+    effective_rank: Annotated[AnySchedule, Meta(description="exp of the entropy of |λᵢ| / Σ|λ|, of each matrix")] = (
+        Never()
+    )
+    largest_rate: Annotated[
+        AnySchedule, Meta(title="Stable rate", description="2/λmax of the Hessian beside the learning rate in use")
+    ] = Never()
+
+    def due(self, step: int) -> list[str]:
+        """The instruments that look at the θ that the step of that number, from 0, leaves."""
+        return [name for name in INSTRUMENTS if getattr(self, name).due(step)]
 
 
 def hessian_along(point: Point, delta: Tensor) -> float:

@@ -15,10 +15,11 @@ import msgspec
 import torch
 from torch import Tensor
 
-from ngexplorer.cancellation import Cancel, Cancelled, never
+from ngexplorer.cancellation import Cancel, Cancelled, Watch, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
 from ngexplorer.runs.history import Event, History
+from ngexplorer.runs.instruments import DAMPING, Observer, Sight, batch_of, missing
 from ngexplorer.runs.probes import Probes, SpectrumProbe, angles_of, evaluate, hessian_along
 from ngexplorer.runs.schedule import Never
 
@@ -74,6 +75,7 @@ class Run:
         self._optimizers = [(0, optimizer)]
         """The optimizer, and after which step it was changed into that."""
         self._stepper: Stepper | None = None
+        self._observer = Observer()
 
     @property
     def optimizer(self) -> Optimizer:
@@ -151,9 +153,15 @@ class Run:
         start, beside which that is below rounding. Such a step is not written down.
         """
         self.begin()
-        self._go(lambda stepper: stepper.step(cancel), spectra, number)
+        self._go(lambda stepper: stepper.step(cancel), spectra, number, cancel)
 
-    def _go(self, take: Callable[[Stepper], Step], spectra: SpectrumProbe | None = None, number: int = 0) -> None:
+    def _go(
+        self,
+        take: Callable[[Stepper], Step],
+        spectra: SpectrumProbe | None = None,
+        number: int = 0,
+        cancel: Cancel = never,
+    ) -> None:
         """Take a step and write it down."""
         stepper = self._stepper
         if stepper is None or not self.live:
@@ -175,6 +183,7 @@ class Run:
             self._write(step.loss_after if point is stepper.point else float(point.value), step, point)
             if self.step >= self.steps:
                 self.state = "finished"
+            self._observe(looked.theta, stepper, step, cancel)
             if spectra is not None:
                 self._look(spectra, number, looked, step)
         except Cancelled:
@@ -223,6 +232,32 @@ class Run:
         except Exception as error:
             message = f"no spectrum at step {left}: {type(error).__name__}: {error}"
             self.history.events.append(Event(left, "spectrum", message, traceback.format_exc()))
+
+    def _observe(self, left: Tensor, stepper: Stepper, step: Step, cancel: Cancel) -> None:
+        """Look through the instruments that are due at the θ that the step left, on all cases and at a point of their
+        own. What fails there is an event and changes no result; a look that is stopped is missing."""
+        at = self.step - 1
+        due = self.probes.due(at)
+        if not due:
+            return
+        began = perf_counter()
+        damping = step.damping if step.damping > 0 else DAMPING
+        batch = batch_of(stepper.optimizer, self.objective)
+        delta = stepper.point.theta - left
+        moved = delta if bool(delta.any()) else None
+        point: Point | None = None
+        for name in due:
+            try:
+                point = point or self.objective.at(left, Watch(cancel))
+                sight = Sight(point, moved, damping, step.learning_rate, batch)
+                self.history.readings.append(self._observer.look(name, sight, at))
+            except Cancelled:
+                self.history.readings.append(missing(name, at, "stopped before it was done"))
+            except Exception as error:
+                message = f"no {name.replace('_', ' ')} at step {at}: {type(error).__name__}: {error}"
+                self.history.readings.append(missing(name, at, message))
+                self.history.events.append(Event(at, "probe", message, traceback.format_exc()))
+        self.probe_seconds += perf_counter() - began
 
     def _probed(self, step: Step, left: Tensor, stepper: Stepper) -> Step:
         """The record with what the probes add to it, at the θ that the step left and through the cases it saw. They

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.analysis import fishers, noise_scale
-from ngexplorer.analysis.by_layers import layer_norms
 from ngexplorer.analysis.damping_filter import filtering
-from ngexplorer.analysis.fishers import fisher_gap
-from ngexplorer.analysis.noise_scale import gradient_noise
 from ngexplorer.analysis.shifted_solutions import shifted
-from ngexplorer.analysis.spectra import spectrum_measures
-from ngexplorer.analysis.subspaces import overlap, top_eigenspace
 from ngexplorer.cancellation import Cancelled, Watch
-from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian
-from ngexplorer.optimizers import parts
+from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian, noise_scale, subspaces
+from ngexplorer.curvature.noise_scale import gradient_noise
+from ngexplorer.curvature.spectrum_measures import spectrum_measures
+from ngexplorer.curvature.subspaces import overlap, top_eigenspace
+from ngexplorer.objectives.by_layers import layer_norms
+from ngexplorer.optimizers import fishers, parts
+from ngexplorer.optimizers.fishers import fisher_gap
 
 # Gradient noise.
 
@@ -107,8 +106,6 @@ def test_a_basis_of_the_same_space_overlaps_whole_and_a_random_one_hardly():
 
 @pytest.mark.parametrize("large", [False, True])
 def test_the_top_eigenspace_is_the_dense_matrixs(classifier, monkeypatch, large):
-    from ngexplorer.analysis import subspaces
-
     matrix = GaussNewton(classifier, classifier.initial_parameters)
     vectors = torch.linalg.eigh(matrix.dense())[1]
     if large:

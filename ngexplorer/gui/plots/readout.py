@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -12,7 +13,15 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import compact
-from ngexplorer.gui.session import Group, Shown
+
+
+class Named(Protocol):
+    """What has a row of numbers."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
 
 
 class Readout(QFrame):
@@ -33,7 +42,7 @@ class Readout(QFrame):
         self,
         head: str,
         columns: list[str],
-        rows: list[tuple[Shown | Group, list[float]]],
+        rows: Sequence[tuple[Named, list[float]]],
         theme: themes.Theme,
         room: float = math.inf,
         near: float | None = None,

@@ -1,4 +1,4 @@
-"""Step and gradient layer by layer: which layers move, and which want to."""
+"""The layers of an objective by name, and step and gradient layer by layer: which layers move, and which want to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ngexplorer.analysis.dense_matrices import Layer, layers_of
-from ngexplorer.analysis.planes import Array
-from ngexplorer.objectives import Objective
+from ngexplorer.objectives.objective import Objective
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The entries of one module's own parameters in θ: `start` up to and without `stop`."""
+
+    name: str
+    start: int
+    stop: int
+
+    @property
+    def span(self) -> slice:
+        return slice(self.start, self.stop)
+
+
+def layers_of(objective: Objective) -> tuple[Layer, ...]:
+    """The layers of `objective.layers` with the names of their modules; of the model itself, its class's name."""
+    names: list[str] = []
+    for name, parameter in objective.model.named_parameters():
+        module = name.rpartition(".")[0] or type(objective.model).__name__
+        if parameter.requires_grad and module not in names:
+            names.append(module)
+    return tuple(Layer(name, at.start, at.stop) for name, at in zip(names, objective.layers, strict=True))
 
 
 @dataclass(frozen=True)

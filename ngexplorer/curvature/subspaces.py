@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ngexplorer.analysis.planes import Array
-from ngexplorer.curvature import Curvature
+from ngexplorer.curvature.base import Curvature
 
 _SMALL = 300
 _TOLERANCE = 1e-4
@@ -19,7 +20,7 @@ class Overlap:
     """Two subspaces of k dimensions: their principal angles in degrees, ascending, (k,), and ‖UᵀV‖_F²/k, the mean of
     the cosines squared: 1 for the same, k/P for a random one (Gur-Ari, Roberts and Dyer 2018, §3)."""
 
-    angles: Array
+    angles: NDArray[np.float64]
     overlap: float
 
 

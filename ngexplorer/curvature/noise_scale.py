@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ngexplorer.curvature import Hessian
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+from ngexplorer.curvature.hessian import Hessian
 from ngexplorer.objectives import Point
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 _NUMBERS = 4_000_000
 """So many numbers of gradients of single cases are held at once: 32 MB in float64."""

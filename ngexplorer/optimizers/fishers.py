@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ngexplorer.analysis.subspaces import Overlap, overlap, top_eigenspace
 from ngexplorer.curvature import EmpiricalFisher, Fisher
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 from ngexplorer.curvature.lanczos import random_signs
+from ngexplorer.curvature.subspaces import Overlap, overlap, top_eigenspace
 from ngexplorer.objectives import Point
 from ngexplorer.optimizers.method_steps import damped_step
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 _PROBES, _AT_ONCE = 64, 16
 
