@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import threading
+from collections.abc import Iterator
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
@@ -20,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.page import Page
@@ -54,6 +57,8 @@ class TourPanel(QFrame):
         """What was measured in this run of the program, by the claims' names."""
         self._left: list[Claim] = []
         self._generation = 0
+        self._halted = threading.Event()
+        """Set where the claim under way is not wanted any more."""
         self.rows: list[CheckRow] = []
 
         self.choice = Choice([(n, f"{n}  {stop.title}") for n, stop in enumerate(STOPS, 1)])
@@ -225,6 +230,7 @@ class TourPanel(QFrame):
     def halt(self) -> None:
         """Measure no more; the claim under way is let go."""
         self._left, self._generation = [], 0
+        self._halted.set()
         for row in self.rows:
             row.show_check(self.checks.get(row.claim.name))
         self._count()
@@ -232,7 +238,12 @@ class TourPanel(QFrame):
     def _ask(self) -> None:
         # One claim a question, so that what the plots ask comes in between.
         claim = self._left[0]
-        self._generation = self.session.analyst.ask(_QUESTION, lambda cancel: iter([claim.check()]))
+        halted = self._halted = threading.Event()
+
+        def answers(cancel: Cancel) -> Iterator[Check]:
+            yield claim.check(lambda: cancel() or halted.is_set())
+
+        self._generation = self.session.analyst.ask(_QUESTION, answers)
         row = next(row for row in self.rows if row.claim is claim)
         row.wait()
         self._count()

@@ -6,7 +6,7 @@ from typing import Any
 
 import ngexplorer as ngx
 from ngexplorer.tour import recorded
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near, unchecked
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped, unchecked
 from ngexplorer.tour.stop import Stop
 
 stop = Stop("curvature-pays", "Where curvature pays: autoencoders")
@@ -16,7 +16,7 @@ _RATES = (0.01, 0.02, 0.03, 0.06)
 
 
 def _raced(name: str, steps: int, **settings: Any) -> ngx.History:
-    return ngx.run(stop.experiment().objective(), make(name, **settings), steps=steps)
+    return ngx.run(stop.experiment().objective(), make(name, **settings), steps=steps, cancel=stopped)
 
 
 def _against_adam(name: str, steps: int, *, by_work: bool) -> float:
@@ -67,7 +67,7 @@ def price() -> Outcome:
 
 def _replayed(label: str, steps: int) -> Outcome:
     """The losses of the first steps, over those recorded."""
-    found, then = recorded.replay(label, steps), recorded.rows()[label]
+    found, then = recorded.replay(label, steps, stopped), recorded.rows()[label]
     return near([now.loss / before.loss for now, before in zip(found, then, strict=False)], (1,) * (steps + 1), 2e-3)
 
 

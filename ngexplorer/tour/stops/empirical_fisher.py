@@ -9,7 +9,7 @@ from torch import nn
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Curvature, EmpiricalFisher, Fisher
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped
 from ngexplorer.tour.problems import Output, drawn, gap, mlp, tensor
 from ngexplorer.tour.stop import Stop
 
@@ -30,7 +30,7 @@ def _sizes(theta: float, exponent: float, steps: int) -> list[float]:
     stepper = make("rmsprop", learning_rate=_ALPHA, curvature=memoryless).start(_parabola(theta))
     found = [abs(theta)]
     for _ in range(steps):
-        stepper.step()
+        stepper.step(stopped)
         found.append(abs(float(stepper.point.theta)))
     return found
 
@@ -62,7 +62,7 @@ def fisher_converges() -> Outcome:
     def shrunk(alpha: float) -> float:
         stepper = make("natural-gradient", damping="none", learning_rate=alpha).start(_parabola(1.0))
         for _ in range(10):
-            stepper.step()
+            stepper.step(stopped)
         return abs(float(stepper.point.theta)) ** 0.1
 
     return near([shrunk(alpha) for alpha in (0.1, 1.5, 1.9)], (0.9, 0.5, 0.9), 1e-10)
@@ -122,6 +122,6 @@ def noise_quadruples_within_errors() -> Outcome:
 @stop.claim("This stop's network after 20 steps of natural gradient: how far F̄ is from F, in share of F", "§11")
 def apart_on_a_network() -> Outcome:
     objective = stop.experiment().objective()
-    theta, _ = ngx.run(objective, make("natural-gradient"), steps=20).parameters(20)
+    theta, _ = ngx.run(objective, make("natural-gradient"), steps=20, cancel=stopped).parameters(20)
     point = objective.at(torch.from_numpy(theta))
     return at_least(gap(EmpiricalFisher(objective, point).dense(), Fisher(objective, point).dense()), 0.1)
