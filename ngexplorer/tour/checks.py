@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +24,16 @@ _CANCEL: ContextVar[Cancel] = ContextVar("cancel", default=never)
 def stopped() -> bool:
     """The cancel function of whatever is being measured: whether nobody waits for it any more."""
     return _CANCEL.get()()
+
+
+@contextmanager
+def asking(cancel: Cancel) -> Iterator[None]:
+    """Measure with this cancel function."""
+    before = _CANCEL.set(cancel)
+    try:
+        yield
+    finally:
+        _CANCEL.reset(before)
 
 
 WATCH = Watch(stopped)
@@ -114,15 +125,13 @@ class Claim:
     def check(self, cancel: Cancel = never) -> Check:
         """Measure. An exception is a failed check that says what was raised. Raises Cancelled where `cancel` says so,
         which the loops of a measurement ask by `stopped`."""
-        before = _CANCEL.set(cancel)
         try:
-            found = self.measure()
+            with asking(cancel):
+                found = self.measure()
         except Cancelled:
             raise
         except Exception as error:  # one measurement that breaks must not cost the others their verdict
             found = Outcome(None, None, None, False, why=f"{type(error).__name__}: {error}".splitlines()[0])
-        finally:
-            _CANCEL.reset(before)
         return Check(
             name=self.name,
             stop=self.stop,

@@ -26,6 +26,7 @@ from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.page import Page
+from ngexplorer.gui.panels.figure import FigureView
 from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.session import Session
 from ngexplorer.tour import STOPS, Check, Stop
@@ -83,6 +84,7 @@ class TourPanel(QFrame):
         self.source.setFont(themes.font(12))
         self.source.setWordWrap(True)
         self.page = Page(session)
+        self.figure = FigureView(session)
         self.again = QPushButton("Set up again")
         self.again.setObjectName("small")
         self.again.setToolTip("Load this stop's experiment and arrange the plots for it")
@@ -124,6 +126,7 @@ class TourPanel(QFrame):
         column.addWidget(self.title)
         column.addWidget(self.source)
         column.addWidget(self.page)
+        column.addWidget(self.figure)
         column.addLayout(ends)
         column.addSpacing(themes.GRID)
         column.addLayout(head)
@@ -195,6 +198,7 @@ class TourPanel(QFrame):
         self.title.setText(self.stop.title)
         self.source.setText(f"Martens 2020, {self.stop.source.rstrip('.')}")
         self.page.show_text(self.stop.body)
+        self.figure.show_figure(self.stop.figure)
         for row in self.rows:
             self.list.removeWidget(row)
             row.hide()
@@ -212,6 +216,11 @@ class TourPanel(QFrame):
     @property
     def measuring(self) -> bool:
         return bool(self._left)
+
+    @property
+    def settled(self) -> bool:
+        """Whether its figure is what its dial says."""
+        return self.figure.settled
 
     def _measure_or_stop(self) -> None:
         if self.measuring:
