@@ -150,7 +150,12 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
     session.open()
     session.racer.begin()
     asking = [view for view in (window.trajectory, window.local_model) if view.seen]
-    _wait(lambda: bool(failed) or (session.state == "finished" and all(view.settled for view in asking)))
+    _wait(
+        lambda: (
+            bool(failed)
+            or (session.state == "finished" and all(view.settled for view in asking) and window.tour.settled)
+        )
+    )
     application.processEvents()  # the last answers are under way
     window.settle()
     picture = window.grab()

@@ -122,10 +122,9 @@ class Page(QTextBrowser):
         self._put_formulas_in()
         self._fit()
 
-    def _inline(self, source: str) -> str:
-        return "".join(
-            self._kept(source if i == 0 else "", box, False) for i, box in enumerate(typeset.inline(source, _TEXT))
-        )
+    def _inline(self, source: str, after: str) -> str:
+        boxes = typeset.inline(source, _TEXT, after)
+        return "".join(self._kept(source + after if i == 0 else "", box, False) for i, box in enumerate(boxes))
 
     def _display(self, lines: list[str]) -> str:
         return "<br>".join(self._kept(line, typeset.display(line, _DISPLAY), True) for line in lines)

@@ -15,6 +15,8 @@ from ngexplorer.tour.formula import Accent, Fence, Fraction, Matrix, Node, Root,
 _SMALLER = 0.74
 """The type of scripts, as a share of what they stand at."""
 _LEAST = 8.0
+_SHORT = 4.5
+"""In em: a formula in a text that is no wider stays on one line."""
 _SPACES = {"binary": (0.2, 0.2), "relation": (0.26, 0.26), "punctuation": (0.0, 0.18)}
 """Room before and after, in em."""
 _SUM = "∑"
@@ -39,16 +41,25 @@ def display(text: str, size: float) -> Box:
     return _row(formula.parse(text, display=True).items, size, True)
 
 
-def inline(text: str, size: float) -> list[Box]:
-    """A formula in a text, cut where a line may break: after its operators and relations."""
+def inline(text: str, size: float, after: str = "") -> list[Box]:
+    """A formula in a text, cut where a line may break: after its operators and relations, unless it is short. What
+    comes `after` it, a comma say, is the text's but stays with it."""
     found: list[Box] = []
     part: list[Node] = []
-    for item in formula.parse(text).items:
+    items = formula.parse(text).items
+    if _row(items, size, False).width < _SHORT * size:
+        found, items = [_row(items, size, False)], ()
+    for item in items:
         part.append(item)
         if isinstance(item, Symbol) and item.spacing in ("binary", "relation", "punctuation"):
             found.append(_row(part, size, False))
             part = []
-    return [*found, _row(part, size, False)] if part else found
+    if part:
+        found.append(_row(part, size, False))
+    if after:
+        last = found.pop()
+        found.append(_beside([(0.0, last), (last.width, _glyphs(after, size))], last.width + _advance(after, size)))
+    return found
 
 
 def _font(size: float, italic: bool = False) -> QFont:
@@ -100,6 +111,10 @@ def _glyphs(text: str, size: float, italic: bool = False) -> Box:
 
     ascent = max(-ink.top(), metrics.xHeight())
     return Box(metrics.horizontalAdvance(text), ascent, max(ink.bottom(), 0.0), draw, lean)
+
+
+def _advance(text: str, size: float) -> float:
+    return QFontMetricsF(_font(size)).horizontalAdvance(text)
 
 
 def _axis(size: float) -> float:

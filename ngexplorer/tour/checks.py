@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from ngexplorer.cancellation import Cancel, Cancelled, Watch, never
 
 Number = float | tuple[float, ...]
 """What is claimed and measured: a number, or several that belong together."""
 
 Relation = Literal["=", "≥", "≤"]
+
+
+_CANCEL: ContextVar[Cancel] = ContextVar("cancel", default=never)
+
+
+def stopped() -> bool:
+    """The cancel function of whatever is being measured: whether nobody waits for it any more."""
+    return _CANCEL.get()()
+
+
+@contextmanager
+def asking(cancel: Cancel) -> Iterator[None]:
+    """Measure with this cancel function."""
+    before = _CANCEL.set(cancel)
+    try:
+        yield
+    finally:
+        _CANCEL.reset(before)
+
+
+WATCH = Watch(stopped)
+"""Raises Cancelled in the midst of a measurement that nobody waits for any more."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +122,14 @@ class Claim:
     section: str
     measure: Callable[[], Outcome]
 
-    def check(self) -> Check:
-        """Measure. An exception is a failed check that says what was raised."""
+    def check(self, cancel: Cancel = never) -> Check:
+        """Measure. An exception is a failed check that says what was raised. Raises Cancelled where `cancel` says so,
+        which the loops of a measurement ask by `stopped`."""
         try:
-            found = self.measure()
+            with asking(cancel):
+                found = self.measure()
+        except Cancelled:
+            raise
         except Exception as error:  # one measurement that breaks must not cost the others their verdict
             found = Outcome(None, None, None, False, why=f"{type(error).__name__}: {error}".splitlines()[0])
         return Check(

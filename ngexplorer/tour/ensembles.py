@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ngexplorer.tour.checks import WATCH
+
 CHAINS = 4000
 
 
@@ -81,6 +83,7 @@ class _Chains:
         self.errors = problem.start.expand(chains, -1)
 
     def advance(self, rate: float) -> None:
+        WATCH.check()
         draws = torch.randn(self.errors.shape, generator=self.generator, dtype=torch.float64)
         self.errors = self.errors - rate * (self.errors @ self.h + draws @ self.root.T) @ self.inverse
 
@@ -102,6 +105,7 @@ def expected(problem: Noisy, rates: Sequence[float]) -> Tensor:
     eye = torch.eye(len(moment)).to(moment)
     values = [0.5 * (problem.h * moment).sum()]
     for rate in rates:
+        WATCH.check()
         a = eye - rate * pull
         moment = a @ moment @ a.T + rate**2 * kick
         values.append(0.5 * (problem.h * moment).sum())
@@ -119,6 +123,7 @@ def expected_average(problem: Noisy, rate: float, steps: int) -> Tensor:
     moment = torch.outer(first, first)
     values = [0.5 * (problem.h * moment[n:, n:]).sum()]
     for k in range(1, steps + 1):
+        WATCH.check()
         moment = both @ moment @ both.T + kick
         values.append(0.5 * (problem.h * moment[n:, n:]).sum() / (k + 1) ** 2)
     return torch.stack(values)
@@ -151,6 +156,7 @@ def average(problem: Noisy, rate: float, steps: int) -> float:
     inside = inverse_root @ problem.noise @ inverse_root
     power, noise = eye, 0.0
     for _ in range(steps):
+        WATCH.check()
         power = power @ s
         noise += float(((eye - power) @ (eye - power) @ inside).trace())
     start = (eye - power @ s) @ inverse_root @ problem.b @ problem.start

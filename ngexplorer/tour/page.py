@@ -8,13 +8,15 @@ from collections.abc import Callable
 from ngexplorer.tour import formula
 
 _DISPLAY = re.compile(r"^\$\$\n(.+?)\n\$\$$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"\$([^$\n]+)\$")
+_INLINE = re.compile(r"\$([^$\n]+)\$([,.;:)]*)")
+"""A formula and the signs that close it, which must not begin a line"""
 
 
-def with_formulas(text: str, inline: Callable[[str], str], display: Callable[[list[str]], str]) -> str:
-    """The page with what those make of its formulas in their places; a display comes as its lines."""
+def with_formulas(text: str, inline: Callable[[str, str], str], display: Callable[[list[str]], str]) -> str:
+    """The page with what those make of its formulas in their places; one in the text comes with the commas, stops and
+    brackets that follow it, a display as its lines."""
     shown = _DISPLAY.sub(lambda found: display(found[1].splitlines()), text)
-    return _INLINE.sub(lambda found: inline(found[1]), shown)
+    return _INLINE.sub(lambda found: inline(found[1], found[2]), shown)
 
 
 def plain(text: str) -> str:
@@ -23,4 +25,4 @@ def plain(text: str) -> str:
     def indented(lines: list[str]) -> str:
         return "\n".join(f"    {formula.plain(line)}" for line in lines)
 
-    return with_formulas(text, formula.plain, indented)
+    return with_formulas(text, lambda found, after: formula.plain(found) + after, indented)

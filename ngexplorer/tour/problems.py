@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import ngexplorer as ngx
+from ngexplorer.tour.checks import stopped
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -121,6 +122,6 @@ def walk(optimizer: ngx.optimizers.Optimizer, objective: ngx.Objective, steps: i
     stepper = optimizer.start(objective)
     found = []
     for _ in range(steps):
-        stepper.step()
+        stepper.step(stopped)
         found.append(stepper.point.theta)
     return found

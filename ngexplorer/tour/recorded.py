@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ngexplorer.cancellation import Cancel, never
 from ngexplorer.runs import Probes, experiment
 from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.files import replacing
@@ -52,17 +53,17 @@ def rows() -> dict[str, list[Row]]:
     return found
 
 
-def replay(label: str, steps: int) -> list[Row]:
-    """The start and the first steps of one of its runs, taken now."""
+def replay(label: str, steps: int, cancel: Cancel = never) -> list[Row]:
+    """The start and the first steps of one of its runs, taken now. Raises Cancelled where `cancel` says so."""
     settings = experiment.read(EXPERIMENT)
     place = settings.labels().index(label)
-    return _raced(settings, place, steps, float("inf"))
+    return _raced(settings, place, steps, float("inf"), cancel)
 
 
 def record() -> None:
     """Run it all and write the file."""
     settings = experiment.read(EXPERIMENT)
-    runs = [_raced(settings, place, settings.steps, SECONDS) for place in range(len(settings.runs))]
+    runs = [_raced(settings, place, settings.steps, SECONDS, never) for place in range(len(settings.runs))]
     written = [row for run in runs for row in thinned(run)]
     with replacing(FILE) as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -78,13 +79,13 @@ def thinned(run: list[Row]) -> list[Row]:
     return [row for k, row in enumerate(run) if k < 10 or k % apart == 0 or k == len(run) - 1]
 
 
-def _raced(settings: Experiment, place: int, steps: int, seconds: float) -> list[Row]:
+def _raced(settings: Experiment, place: int, steps: int, seconds: float, cancel: Cancel) -> list[Row]:
     """One run alone, until it has taken so many steps or seconds."""
     run = msgspec.structs.replace(settings, probes=Probes(spectra=Never())).race().runs[place]
     race = Race([run])
     race.set_steps(steps)
     race.begin()
-    while run.seconds < seconds and race.advance() is not None:
+    while run.seconds < seconds and race.advance(cancel) is not None:
         pass
     columns = (run.history[name] for name in ("step", "seconds", "gradient_equivalents", "loss"))
     return [Row(run.label, int(k), *map(float, numbers)) for k, *numbers in zip(*columns, strict=True)]

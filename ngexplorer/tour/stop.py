@@ -13,9 +13,12 @@ from ngexplorer import resource_files
 from ngexplorer.runs.history import NUMBERS
 from ngexplorer.settings import convert, unknown_name
 from ngexplorer.tour.checks import Check, Claim, Outcome
+from ngexplorer.tour.figure import Dial, Drawing, Figure
 
 if TYPE_CHECKING:
     from ngexplorer.runs.experiment import Experiment
+
+Measure = Callable[[float], tuple[Drawing, ...]]
 
 FOLDER = resource_files.ROOT / "tour"
 _SOURCE = "**In the paper:**"
@@ -46,12 +49,23 @@ class Stop:
         self.name = name
         self.title = title
         self.claims: list[Claim] = []
+        self.figure: Figure | None = None
+        """What is drawn beside its text, of what no view of the window shows"""
 
     def claim(self, name: str, section: str) -> Callable[[Callable[[], Outcome]], Callable[[], Outcome]]:
         """Make a function that measures something the measurement of this claim; `section` is where it is made."""
 
         def added(measure: Callable[[], Outcome]) -> Callable[[], Outcome]:
             self.claims.append(Claim(name, self.name, section, measure))
+            return measure
+
+        return added
+
+    def draws(self, caption: str, dial: Dial | None = None) -> Callable[[Measure], Measure]:
+        """Make a function of the dial's value what measures this stop's figure."""
+
+        def added(measure: Measure) -> Measure:
+            self.figure = Figure(caption, dial, measure)
             return measure
 
         return added

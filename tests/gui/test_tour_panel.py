@@ -20,7 +20,7 @@ from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.session import Session
 from ngexplorer.runs import experiment as experiments
 from ngexplorer.tour import STOPS, page
-from ngexplorer.tour.checks import at_most, near, unchecked
+from ngexplorer.tour.checks import WATCH, at_most, near, unchecked
 from ngexplorer.tour.stop import Layout
 
 
@@ -257,6 +257,31 @@ def test_measuring_stops_when_asked_and_when_another_stop_opens(sit_at, two_moon
     assert not tour.measuring
     stands_at(person, 2)
     assert tour.checks.keys() <= {"slow"}
+
+
+def test_stop_abandons_the_claim_under_way_and_the_next_measuring_wins(sit_at, two_moons, claims):
+    """It would never end by itself."""
+    going, begun = threading.Event(), []
+
+    def endless():
+        begun.append(1)
+        going.set()
+        while len(begun) == 1:
+            WATCH.check()
+        return near(1.0, 1, 0)
+
+    claims(endless=endless)
+    person = sit_at(two_moons(), size=(1600, 1000))
+    person.window.guide.open(1)
+    stands_at(person, 1)
+    tour = person.window.tour
+    person.clicks(tour.measure)
+    person.until(going.is_set)
+    person.clicks(tour.measure)
+    person.clicks(tour.measure)
+    person.until(lambda: not tour.measuring)
+    assert len(begun) == 2 and tour.verdict.text() == "1 of 1 pass"
+    person.until(lambda: person.session.analyst.idle)
 
 
 def test_progress_is_remembered(qapp, tmp_path):

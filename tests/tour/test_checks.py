@@ -6,7 +6,9 @@ import math
 import pytest
 import torch
 
-from ngexplorer.tour.checks import Claim, at_least, at_most, near, unchecked, written
+from ngexplorer.cancellation import Cancelled
+from ngexplorer.tour import STOPS
+from ngexplorer.tour.checks import Claim, at_least, at_most, near, stopped, unchecked, written
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,33 @@ def test_what_breaks_has_failed_and_says_how():
     assert check.passed is False
     assert check.why == "ZeroDivisionError: the sky"
     assert check.difference is None
+
+
+LONG = [
+    "order_of_geodesic_steps",
+    "plain_descent",
+    "averaging_forgives",
+    "floor_of_an_ensemble",
+    "sampling_error",
+    "trace",
+    "logistic_newton",
+    "cycle_at_a_quarter",
+    "cubic_leaves",
+    "damping_follows_the_ratio",
+    "hessian_free_by_work",
+    "hessian_free_replayed",
+]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_takes_long_is_abandoned_when_asked(name):
+    """Each of them in the middle, not at its end: none of what it would give comes."""
+    claims = [claim for stop in STOPS for claim in stop.claims if claim.measure.__name__ == name]
+    asked = []
+    with pytest.raises(Cancelled):
+        claims[-1].check(lambda: bool(asked.append(1)) or len(asked) > 2)
+    assert len(asked) == 3
+    assert not stopped(), "the next measurement goes on"
 
 
 def test_what_cannot_be_checked_says_why():

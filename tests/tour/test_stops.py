@@ -49,7 +49,9 @@ def test_its_page_is_one_screen_that_says_where_it_is_from(stop):
 def test_its_formulas_are_formulas(stop):
     """Each can be read, on the line and on its own, and no sign of the notation is left in the text."""
     found = []
-    left = page.with_formulas(stop.body, lambda text: found.append(text) or "", lambda lines: found.extend(lines) or "")
+    left = page.with_formulas(
+        stop.body, lambda text, _: found.append(text) or "", lambda lines: found.extend(lines) or ""
+    )
     assert found
     for text in found:
         formula.parse(text)

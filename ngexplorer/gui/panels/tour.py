@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import threading
+from collections.abc import Iterator
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
@@ -20,9 +22,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ngexplorer.cancellation import Cancel
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.page import Page
+from ngexplorer.gui.panels.figure import FigureView
 from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.session import Session
 from ngexplorer.tour import STOPS, Check, Stop
@@ -54,6 +58,8 @@ class TourPanel(QFrame):
         """What was measured in this run of the program, by the claims' names."""
         self._left: list[Claim] = []
         self._generation = 0
+        self._halted = threading.Event()
+        """Set where the claim under way is not wanted any more."""
         self.rows: list[CheckRow] = []
 
         self.choice = Choice([(n, f"{n}  {stop.title}") for n, stop in enumerate(STOPS, 1)])
@@ -78,6 +84,7 @@ class TourPanel(QFrame):
         self.source.setFont(themes.font(12))
         self.source.setWordWrap(True)
         self.page = Page(session)
+        self.figure = FigureView(session)
         self.again = QPushButton("Set up again")
         self.again.setObjectName("small")
         self.again.setToolTip("Load this stop's experiment and arrange the plots for it")
@@ -119,6 +126,7 @@ class TourPanel(QFrame):
         column.addWidget(self.title)
         column.addWidget(self.source)
         column.addWidget(self.page)
+        column.addWidget(self.figure)
         column.addLayout(ends)
         column.addSpacing(themes.GRID)
         column.addLayout(head)
@@ -190,6 +198,7 @@ class TourPanel(QFrame):
         self.title.setText(self.stop.title)
         self.source.setText(f"Martens 2020, {self.stop.source.rstrip('.')}")
         self.page.show_text(self.stop.body)
+        self.figure.show_figure(self.stop.figure)
         for row in self.rows:
             self.list.removeWidget(row)
             row.hide()
@@ -208,6 +217,11 @@ class TourPanel(QFrame):
     def measuring(self) -> bool:
         return bool(self._left)
 
+    @property
+    def settled(self) -> bool:
+        """Whether its figure is what its dial says."""
+        return self.figure.settled
+
     def _measure_or_stop(self) -> None:
         if self.measuring:
             self.halt()
@@ -225,6 +239,7 @@ class TourPanel(QFrame):
     def halt(self) -> None:
         """Measure no more; the claim under way is let go."""
         self._left, self._generation = [], 0
+        self._halted.set()
         for row in self.rows:
             row.show_check(self.checks.get(row.claim.name))
         self._count()
@@ -232,7 +247,12 @@ class TourPanel(QFrame):
     def _ask(self) -> None:
         # One claim a question, so that what the plots ask comes in between.
         claim = self._left[0]
-        self._generation = self.session.analyst.ask(_QUESTION, lambda cancel: iter([claim.check()]))
+        halted = self._halted = threading.Event()
+
+        def answers(cancel: Cancel) -> Iterator[Check]:
+            yield claim.check(lambda: cancel() or halted.is_set())
+
+        self._generation = self.session.analyst.ask(_QUESTION, answers)
         row = next(row for row in self.rows if row.claim is claim)
         row.wait()
         self._count()

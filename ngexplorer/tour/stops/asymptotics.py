@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from ngexplorer.curvature import Fisher, Hessian
 from ngexplorer.tour import ensembles
 from ngexplorer.tour.checks import Outcome, at_least, at_most, near
 from ngexplorer.tour.ensembles import Ensemble, Noisy
+from ngexplorer.tour.figure import Chart, Curve, Dial
 from ngexplorer.tour.problems import drawn, quadratic, tensor
 from ngexplorer.tour.stop import Stop
 
@@ -183,3 +185,35 @@ def the_optimizer_makes_the_chain() -> Outcome:
     for _ in range(5):
         stepper.step()
     return near((stepper.point.theta - best) / first, tuple((0.7**5 * tensor(1, 1, 1, 1)).tolist()), 1e-8)
+
+
+_SHOWN = 400
+"""Chains of the figure: few enough that their error bars can be seen"""
+
+
+@stop.draws(
+    f"E over k: the theory's curves, and the means of {_SHOWN} chains with bars of two standard errors. Slide α of the "
+    "fixed rates: the floor follows, the average does not care.",
+    Dial("α", 0.1, 1.5, 0.5, 14),
+)
+def chains(alpha: float) -> tuple[Chart, ...]:
+    newton, steps, a = _newton(), 300, 3
+    plain = newton.preconditioned(3 * torch.eye(4).double())
+    fixed, falling = [alpha] * steps, _falling(steps, a)
+    rows = (
+        ("B = H, α fixed", ensembles.expected(newton, fixed), ensembles.ensemble(newton, fixed, _SHOWN)),
+        ("B = H, α = 1/(k + 4)", ensembles.expected(newton, falling), ensembles.ensemble(newton, falling, _SHOWN)),
+        (
+            "B = 3I, α fixed, averaged",
+            ensembles.expected_average(plain, alpha, steps),
+            ensembles.averaged_ensemble(plain, alpha, steps, _SHOWN),
+        ),
+    )
+    k = np.arange(steps + 1)
+    seen = np.unique(np.geomspace(1, steps, 14).round().astype(int))
+    curves = []
+    for colour, (label, theory, found) in enumerate(rows):
+        curves.append(Curve(label, colour, k[1:].astype(float), theory.numpy()[1:]))
+        mean, error = (values.numpy()[seen] for values in (found.mean, found.error))
+        curves.append(Curve("", colour, seen.astype(float), mean, error=2 * error))
+    return (Chart("E", "k", tuple(curves), log_x=True, log_y=True),)

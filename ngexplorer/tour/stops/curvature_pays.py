@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import ngexplorer as ngx
 from ngexplorer.tour import recorded
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near, unchecked
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped, unchecked
+from ngexplorer.tour.figure import Chart, Curve
 from ngexplorer.tour.stop import Stop
 
 stop = Stop("curvature-pays", "Where curvature pays: autoencoders")
@@ -16,7 +19,7 @@ _RATES = (0.01, 0.02, 0.03, 0.06)
 
 
 def _raced(name: str, steps: int, **settings: Any) -> ngx.History:
-    return ngx.run(stop.experiment().objective(), make(name, **settings), steps=steps)
+    return ngx.run(stop.experiment().objective(), make(name, **settings), steps=steps, cancel=stopped)
 
 
 def _against_adam(name: str, steps: int, *, by_work: bool) -> float:
@@ -67,7 +70,7 @@ def price() -> Outcome:
 
 def _replayed(label: str, steps: int) -> Outcome:
     """The losses of the first steps, over those recorded."""
-    found, then = recorded.replay(label, steps), recorded.rows()[label]
+    found, then = recorded.replay(label, steps, stopped), recorded.rows()[label]
     return near([now.loss / before.loss for now, before in zip(found, then, strict=False)], (1,) * (steps + 1), 2e-3)
 
 
@@ -95,3 +98,20 @@ def seconds() -> Outcome:
     if reached is None:
         return unchecked("in the record K-FAC does not reach it; seconds are those of the machine that took them")
     return unchecked(f"in the record {reached:.0f} of {recorded.SECONDS:.0f}; seconds are the machine's that took them")
+
+
+@stop.draws(
+    "The recorded race on the images of curves, by seconds of the machine that recorded it and by work. Of four rates "
+    "of Adam the one that ends lowest is drawn."
+)
+def race(_: float) -> tuple[Chart, ...]:
+    rows = recorded.rows()
+    adam = min((label for label in rows if label.startswith("Adam")), key=lambda label: rows[label][-1].loss)
+    charts = []
+    for title, axis in (("Loss", "seconds"), ("Loss", "gradient_equivalents")):
+        curves = []
+        for colour, label in ((3, adam), (0, "Hessian-free"), (1, "K-FAC")):
+            x, y = (np.array([getattr(row, name) for row in rows[label]]) for name in (axis, "loss"))
+            curves.append(Curve(label, colour, x, y))
+        charts.append(Chart(title, axis.replace("_", " "), tuple(curves), log_y=True))
+    return tuple(charts)

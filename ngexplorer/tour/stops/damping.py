@@ -11,7 +11,7 @@ from torch import Tensor
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Fisher
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped
 from ngexplorer.tour.problems import classifier, gap, quadratic, walk
 from ngexplorer.tour.stop import Stop
 
@@ -40,14 +40,14 @@ def damped_step() -> Outcome:
 
 @stop.claim("An exact quadratic: the reduction ratio ρ of the undamped model, steps 1 to 8, furthest from 1", "§10")
 def ratio_on_a_quadratic() -> Outcome:
-    history = ngx.run(_bowl(), make("newton", damping={"initial": 2.0}), steps=8)
+    history = ngx.run(_bowl(), make("newton", damping={"initial": 2.0}), steps=8, cancel=stopped)
     ratios = torch.from_numpy(history["reduction_ratio"][1:])
     return near(ratios[(ratios - 1).abs().argmax()], 1, 1e-8)
 
 
 @stop.claim("An exact quadratic: Levenberg-Marquardt shrinks λ by ω = ⅔ each step: λ₁₀/λ₀", "§10")
 def marquardt_on_a_quadratic() -> Outcome:
-    history = ngx.run(_bowl(), make("newton", damping={"initial": 2.0}), steps=11)
+    history = ngx.run(_bowl(), make("newton", damping={"initial": 2.0}), steps=11, cancel=stopped)
     return near(history["damping"][11] / history["damping"][1], (2 / 3) ** 10, 1e-12)
 
 

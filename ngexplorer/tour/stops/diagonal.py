@@ -9,7 +9,8 @@ import torch
 
 import ngexplorer as ngx
 from ngexplorer.curvature import EmpiricalFisher
-from ngexplorer.tour.checks import Outcome, at_least, near
+from ngexplorer.tour.checks import Outcome, at_least, near, stopped
+from ngexplorer.tour.figure import Chart, Curve, Dial
 from ngexplorer.tour.problems import classifier, drawn, gap, mlp, walk
 from ngexplorer.tour.stop import Stop
 
@@ -86,3 +87,20 @@ def exponents() -> Outcome:
 
     powers = [math.log10(length(10.0, xi) / length(1.0, xi)) for xi in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return near(powers, (1, 0.5, 0, -0.5, -1), 1e-8)
+
+
+@stop.draws(
+    "This stop's regression with the step v^(−ξ)∇h and α = 0.03: the exponent that you slide, and ½. Above ½ the first "
+    "steps are as much too long as the gradients are small.",
+    Dial("ξ", 0.0, 1.0, 0.25, 20),
+)
+def slid(exponent: float) -> tuple[Chart, ...]:
+    objective = stop.experiment().objective()
+
+    def curve(xi: float, colour: int, label: str, dashed: bool = False) -> Curve:
+        optimizer = make("rmsprop", learning_rate=0.03, curvature={"exponent": xi})
+        history = ngx.run(objective, optimizer, steps=120, cancel=stopped)
+        return Curve(label, colour, history["step"].astype(float), history["loss"].astype(float), dashed=dashed)
+
+    curves = (curve(0.5, 1, "ξ = ½", dashed=True), curve(exponent, 0, f"ξ = {exponent:.2f}"))
+    return (Chart("Loss", "step", curves, log_y=True),)

@@ -9,7 +9,8 @@ from torch import nn
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Curvature, EmpiricalFisher, Fisher
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import WATCH, Outcome, at_least, at_most, near, stopped
+from ngexplorer.tour.figure import Dial, Field, heights
 from ngexplorer.tour.problems import Output, drawn, gap, mlp, tensor
 from ngexplorer.tour.stop import Stop
 
@@ -30,7 +31,7 @@ def _sizes(theta: float, exponent: float, steps: int) -> list[float]:
     stepper = make("rmsprop", learning_rate=_ALPHA, curvature=memoryless).start(_parabola(theta))
     found = [abs(theta)]
     for _ in range(steps):
-        stepper.step()
+        stepper.step(stopped)
         found.append(abs(float(stepper.point.theta)))
     return found
 
@@ -62,7 +63,7 @@ def fisher_converges() -> Outcome:
     def shrunk(alpha: float) -> float:
         stepper = make("natural-gradient", damping="none", learning_rate=alpha).start(_parabola(1.0))
         for _ in range(10):
-            stepper.step()
+            stepper.step(stopped)
         return abs(float(stepper.point.theta)) ** 0.1
 
     return near([shrunk(alpha) for alpha in (0.1, 1.5, 1.9)], (0.9, 0.5, 0.9), 1e-10)
@@ -122,6 +123,38 @@ def noise_quadruples_within_errors() -> Outcome:
 @stop.claim("This stop's network after 20 steps of natural gradient: how far F̄ is from F, in share of F", "§11")
 def apart_on_a_network() -> Outcome:
     objective = stop.experiment().objective()
-    theta, _ = ngx.run(objective, make("natural-gradient"), steps=20).parameters(20)
+    theta, _ = ngx.run(objective, make("natural-gradient"), steps=20, cancel=stopped).parameters(20)
     point = objective.at(torch.from_numpy(theta))
     return at_least(gap(EmpiricalFisher(objective, point).dense(), Fisher(objective, point).dense()), 0.1)
+
+
+_GRID = (9, 7)
+"""Steps across and up"""
+
+
+@stop.draws(
+    "A line fitted to y = x + 1 + noise by a model that believes in noise of 1: the steps −F⁻¹∇h and −F̄⁻¹∇h from each "
+    "pair of slope and intercept, to one scale in each field, over the contours of h.",
+    Dial("Noise", 0.25, 3.0, 2.0, 11),
+)
+def fields(noise: float) -> tuple[Field, ...]:
+    x = drawn(200, 1, seed=0)
+    objective = ngx.Objective(
+        nn.Linear(1, 1).double(), ngx.losses.SquaredError(), x, x + 1 + noise * drawn(200, 1, seed=1)
+    )
+    surface = heights(objective, (-1.0, 3.0, -1.0, 3.0))
+    cells = [4 / n for n in _GRID]
+    starts = torch.cartesian_prod(*(4 * (torch.arange(n).double() + 0.5) / n - 1 for n in _GRID))
+
+    def field(kind: type[Curvature], name: str) -> Field:
+        steps = []
+        for start in starts:
+            WATCH.check()
+            point = objective.at(start)
+            steps.append(-kind(objective, point).solve(point.gradient))
+        found = torch.stack(steps)
+        longest = float((found.abs() / torch.tensor(cells)).max())
+        drawn_as = 0.9 / longest * found
+        return Field(name, "slope across, intercept up", surface, starts.numpy(), drawn_as.numpy())
+
+    return field(Fisher, "Fisher"), field(EmpiricalFisher, "Empirical Fisher")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import ngexplorer as ngx
 from ngexplorer.curvature import EmpiricalFisher, Fisher, Hessian, MonteCarloFisher
-from ngexplorer.tour.checks import Outcome, at_most, near
+from ngexplorer.tour.checks import WATCH, Outcome, at_most, near
 from ngexplorer.tour.problems import classifier, drawn, gap, logistic, regression
 from ngexplorer.tour.stop import Stop
 
@@ -94,6 +94,7 @@ def sampling_error() -> Outcome:
     def error(samples: int) -> float:
         squares = []
         for seed in range(60):
+            WATCH.check()
             point.cache.clear()  # a seed's labels are kept, and there are many
             squares.append((MonteCarloFisher(objective, point, samples, seed).dense() - exact).square().sum())
         return float(torch.stack(squares).mean().sqrt())

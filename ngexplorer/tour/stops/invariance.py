@@ -7,12 +7,14 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Curvature, Diagonal, EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.tour.checks import Outcome, at_least, near
+from ngexplorer.tour.figure import Chart, Curve, Dial
 from ngexplorer.tour.problems import Behind, classifier, drawn, gap, gaussian, quadratic, tensor, walk
 from ngexplorer.tour.stop import Stop
 
@@ -245,3 +247,24 @@ def turned_gradient_descent() -> Outcome:
 @stop.claim("Turned coordinates: where a step with the diagonal of F ends", "§12")
 def turned_diagonal() -> Outcome:
     return at_least(_elsewhere(_diagonal, _TURN), 0.1)
+
+
+@stop.draws(
+    "Natural gradient with one α in five parametrizations, drawn in (μ, v) up to t = 3; dotted, the flow that all of "
+    "them follow as α → 0.",
+    Dial("α", 0.1, 1.0, 1.0, 9),
+)
+def five(rate: float) -> tuple[Chart, ...]:
+    names = ("(μ, v)", "(μ, log v)", "(μ, 1/v)", "natural", "mean")
+    curves = []
+    for colour, (name, parametrization) in enumerate(zip(names, _FIVE, strict=True)):
+        objective = gaussian(parametrization)
+        loss: Any = objective.loss
+        optimizer = make("natural-gradient", damping="none", learning_rate=rate)
+        path = [objective.initial_parameters, *walk(optimizer, objective, round(3 / rate))]
+        ends = torch.cat([torch.cat(loss.moments(objective.outputs(theta)[:1]), 1) for theta in path])
+        curves.append(Curve(name, colour, ends[:, 0].numpy(), ends[:, 1].numpy(), mark=True))
+    left = np.exp(-np.linspace(0, 3, 50))
+    mean, square = (float(end) + left * float(start - end) for start, end in zip(_START, _TARGET, strict=True))
+    flow = Curve("flow", -1, mean, square - mean**2, dashed=True)
+    return (Chart("v over μ", "μ", (flow, *curves)),)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import ngexplorer as ngx
 from ngexplorer.curvature import EKFAC, KFAC, Fisher, LayerDiagonal, MonteCarloFisher
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped
+from ngexplorer.tour.figure import Chart, Curve, Dial
 from ngexplorer.tour.problems import classifier, drawn, gap, mlp
 from ngexplorer.tour.stop import Stop
 
@@ -105,3 +107,30 @@ def positive() -> Outcome:
     objective = classifier(3, 4, 3)
     spectra = [torch.linalg.eigvalsh(matrix(objective)) for matrix in (_kronecker, _corrected)]
     return at_least(min(float(values[0] / values[-1]) for values in spectra), 0, 1e-12)
+
+
+_LEAST = 1e-12
+"""Of the largest eigenvalue: what is smaller is rounding"""
+
+
+@stop.draws(
+    "Eigenvalues of the three matrices at one θ of this stop's network, largest first, with exact labels: after as "
+    "many steps of natural gradient as you slide.",
+    Dial("Step", 0, 40, 0, 20),
+)
+def spectra(step: float) -> tuple[Chart, ...]:
+    objective = stop.experiment().objective()
+    theta = objective.initial_parameters
+    if step:
+        history = ngx.run(objective, ngx.optimizers.make("natural-gradient"), steps=round(step), cancel=stopped)
+        theta = torch.from_numpy(history.parameters(round(step))[0])
+    point = objective.at(theta)
+    kronecker, corrected = (kind(objective, point, labels="exact") for kind in (KFAC, EKFAC))
+    curves = []
+    for colour, (name, matrix) in enumerate(
+        (("F", Fisher(objective, point)), ("K-FAC", kronecker), ("EKFAC", corrected))
+    ):
+        values = matrix.eigenvalues().flip(0).numpy()
+        values = values[values > _LEAST * values[0]]
+        curves.append(Curve(name, colour, np.arange(1.0, len(values) + 1), values, dashed=colour == 2))
+    return (Chart("Eigenvalue", "rank", tuple(curves), log_y=True),)

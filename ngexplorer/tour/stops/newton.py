@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import ngexplorer as ngx
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped
 from ngexplorer.tour.problems import classifier, drawn, gap, logistic, mlp, quadratic, walk
 from ngexplorer.tour.stop import Stop
 
@@ -108,5 +108,7 @@ def quadratic_in_one_step() -> Outcome:
 @stop.claim("Newton near the optimum of logistic regression: the largest ‖g₊‖/‖g‖², bounded, so digits double", "§7")
 def quadratic_convergence() -> Outcome:
     objective = logistic(3, 1, weight_decay=0.05)
-    norms = ngx.run(objective, ngx.optimizers.make("newton", damping="none"), steps=6)["gradient_norm"][1:]
+    norms = ngx.run(objective, ngx.optimizers.make("newton", damping="none"), steps=6, cancel=stopped)["gradient_norm"][
+        1:
+    ]
     return at_most(max(after / before**2 for before, after in pairwise(norms) if 1e-7 < before < 0.1), 10)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import ngexplorer as ngx
 from ngexplorer.curvature import Fisher, GaussNewton, Hessian
-from ngexplorer.tour.checks import Outcome, at_least, near
+from ngexplorer.tour.checks import WATCH, Outcome, at_least, near, stopped
 from ngexplorer.tour.problems import drawn, gap
 from ngexplorer.tour.stop import Stop
 
@@ -74,7 +74,9 @@ def fisher_is_gauss_newton() -> Outcome:
 @stop.claim("Random signs: how far the mean of 4,000 vᵀGv is from tr G, in share of tr G", "Hutchinson 1989")
 def trace() -> Outcome:
     objective = _own()
-    matrix = GaussNewton(objective, objective.initial_parameters)
+    point = objective.at(objective.initial_parameters)
+    point.watch = WATCH
+    matrix = GaussNewton(objective, point)
     return near(matrix.trace(probes=4000) / matrix.trace(), 1, 0.05)
 
 
@@ -97,5 +99,5 @@ def refusal() -> Outcome:
 
 @stop.claim("Ten steps of damped natural gradient: loss at the start less loss after", "§10")
 def it_learns() -> Outcome:
-    history = ngx.run(_own(), ngx.optimizers.make("natural-gradient"), steps=10)
+    history = ngx.run(_own(), ngx.optimizers.make("natural-gradient"), steps=10, cancel=stopped)
     return at_least(history["loss"][0] - history["loss"][-1], 0.1)

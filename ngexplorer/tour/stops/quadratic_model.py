@@ -9,7 +9,7 @@ import torch
 
 import ngexplorer as ngx
 from ngexplorer.curvature import KFAC, Curvature, Fisher, GaussNewton, Hessian
-from ngexplorer.tour.checks import Outcome, at_most, near
+from ngexplorer.tour.checks import Outcome, at_most, near, stopped
 from ngexplorer.tour.problems import classifier, drawn, mlp
 from ngexplorer.tour.stop import Stop
 
@@ -62,7 +62,9 @@ def model_lies_far_out() -> Outcome:
 
 @stop.claim("In 40 steps of this stop's run: those after which λ is not what ρ and the rejections made of it", "§10")
 def damping_follows_the_ratio() -> Outcome:
-    history = ngx.run(stop.experiment().objective(), make("natural-gradient", damping={"initial": 1e-2}), steps=40)
+    history = ngx.run(
+        stop.experiment().objective(), make("natural-gradient", damping={"initial": 1e-2}), steps=40, cancel=stopped
+    )
     ratios, dampings, rejected = (history[name] for name in ("reduction_ratio", "damping", "rejected_trials"))
     wrong = 0
     for k in range(1, 40):

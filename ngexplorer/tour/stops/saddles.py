@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import ngexplorer as ngx
 from ngexplorer.curvature import GaussNewton, Hessian
-from ngexplorer.tour.checks import Outcome, at_least, at_most, near
+from ngexplorer.tour.checks import Outcome, at_least, at_most, near, stopped
 from ngexplorer.tour.problems import Output, classifier, gap, tensor, walk
 from ngexplorer.tour.stop import Stop
 
@@ -153,5 +153,5 @@ def saddle_free_leaves() -> Outcome:
 
 def _end(name: str) -> float:
     objective = stop.experiment().objective()
-    history = ngx.run(objective, make(name), steps=30)
+    history = ngx.run(objective, make(name), steps=30, cancel=stopped)
     return float(history["loss"][-1] - float(objective.value(tensor(0.0, 0.0))))
