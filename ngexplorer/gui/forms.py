@@ -155,13 +155,6 @@ class Choice(QComboBox):
         if value in self._values:
             self.setCurrentIndex(self._values.index(value))
 
-    def offer(self, titles: list[str]) -> None:
-        """Put others in the place of all items; their values are their places from now on."""
-        self.clear()
-        self._values = list(range(len(titles)))
-        self._places, self._helps = list(range(len(titles))), [""] * len(titles)
-        self.addItems(titles)
-
     def refuse(self, reasons: list[str | None]) -> None:
         """Grey out the items that have a reason, which becomes their tool tip in place of what they are."""
         for place, reason, help_text in zip(self._places, reasons, self._helps, strict=True):
