@@ -92,10 +92,11 @@ class Presenter:
     def _dress(self) -> None:
         if not self.on:
             return
-        for side in ("left", "bottom"):
-            self.view.frame.item.getAxis(side).setStyle(tickFont=themes.font(_TEXT))
-        self.view.frame.item.getAxis("left").setWidth(_AXES[0])
-        self.view.frame.item.getAxis("bottom").setHeight(_AXES[1])
+        for frame in self.view.frames:
+            for side in ("left", "bottom"):
+                frame.item.getAxis(side).setStyle(tickFont=themes.font(_TEXT))
+            frame.item.getAxis("left").setWidth(_AXES[0])
+            frame.item.getAxis("bottom").setHeight(_AXES[1])
         self._draw_lines(_THICKER)
         self.view.invalidate()
 
@@ -108,7 +109,8 @@ class Presenter:
     def _small(self) -> None:
         """The plot in its usual type again."""
         self._window.arrangement.plots.panels[self._shown].setStyleSheet("")
-        self.view.frame.dress(self._window.session.theme)
+        for frame in self.view.frames:
+            frame.dress(self._window.session.theme)
         self._draw_lines(1.0)
         self.view.invalidate()
 

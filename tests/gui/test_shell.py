@@ -391,6 +391,27 @@ def test_presenter_mode_shows_one_plot_in_large_type_and_puts_all_back(sit_at, t
 # The data, reports, and the keyboard.
 
 
+def test_in_presenter_mode_every_plot_of_a_view_is_in_large_type(sit_at, two_moons):
+    person = sit_at(two_moons("adam", steps=4), size=(1280, 800))
+    view = person.window.trajectory
+    view.profile.trigger()
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    QCoreApplication.processEvents()
+    assert len(view.frames) == 2
+
+    def sizes():
+        axes = [frame.item.getAxis(side) for frame in view.frames for side in ("left", "bottom")]
+        return {axis.style["tickFont"].pixelSize() for axis in axes}
+
+    assert sizes() == {11}
+    view.frame.setFocus()
+    person.presses(Key.Key_F5)
+    assert sizes() == {20}
+    person.presses(Key.Key_F5)
+    assert sizes() == {11}
+
+
 def test_a_small_picture_shows_the_data_and_says_how_many_there_are(sit_at, two_moons, valley):
     person = sit_at(two_moons(size=40))
     preview = person.window.setup.preview

@@ -155,7 +155,7 @@ def test_while_the_race_goes_on_no_iterations_are_asked_for(sit_at, two_moons):
 
 
 def test_before_any_step_and_after_the_last_it_says_where_it_is(sit_at, valley):
-    person = sit_at(valley(make("gradient-descent", learning_rate=1.0), steps=40), size=WIDE)
+    person = sit_at(valley(make("gradient-descent", learning_rate=0.007), steps=40), size=WIDE)
     panel = person.window.anatomy
     panel.pull()
     assert "This is where it starts" in read(panel.words) and not panel.facts.isVisible()

@@ -42,7 +42,7 @@ def test_it_plays_back_at_the_speed_that_is_typed_and_ends_live(sit_at, two_moon
 
 
 def test_what_happened_is_marked_and_gone_to_by_keys_and_clicks(sit_at, valley):
-    wild = Contender(optimizer=make("gradient-descent", learning_rate=1.0), label="Wild")
+    wild = Contender(optimizer=make("gradient-descent", learning_rate=0.007), label="Wild")
     person = sit_at(valley(wild, "newton", steps=40))
     window, timeline, session = person.window, person.window.timeline, person.session
     for _ in range(3):
