@@ -103,6 +103,8 @@ class Panel(QObject):
             frame.addItem(cursor, ignoreBounds=True)
         self.known: dict[Extremes, tuple[Any, Curve | None]] = {}
         """What is drawn of each column of each run, and what it was read for."""
+        self.outgrown = True
+        """Whether that has to be read anew."""
         self.row: QWidget | None = None
         """Its controls, where they are not the view's own."""
 
@@ -326,6 +328,7 @@ class CurvesView(View):
         self._compare()
 
     def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
+        panel.outgrown = self._outgrown(panel, runs)
         groups = self.session.groups(runs) if self.banded else []
         lines_of: dict[Shown, list[Line]] = {}
         for group in sorted(groups, key=lambda group: all(map(self.session.stands_out, group.members))):
@@ -352,6 +355,19 @@ class CurvesView(View):
             # Sixteen decades are what float64 can tell apart; what lies below is there for whoever zooms in.
             low = max(measured.top(), measured.bottom() - 16) if panel.log.isChecked() else measured.top()
             panel.frame.fit(0.0, right, low, measured.bottom())
+
+    def _outgrown(self, panel: Panel, runs: list[Shown]) -> bool:
+        """Whether a run has come a pixel further than the lines show, or they have to be exact: at rest, and where
+        someone has zoomed in. All are made anew together, since one that changes has the whole plot stroked again."""
+        if self.session.state != "running" or panel.frame.free:
+            return True
+        for shown in runs:
+            for _, column, _, _ in self._wanted(panel):
+                known = panel.known.get(self.session.extremes(shown, column))
+                length = len(shown.history)
+                if known is None or (length - known[0][1]) * panel.frame.width() > length:
+                    return True
+        return False
 
     def _alone(self, shown: Shown, groups: list[Group]) -> bool:
         """Whether a run is to be seen over the median of its group: it stands out, and others of that do not."""
@@ -406,7 +422,7 @@ class CurvesView(View):
         wanted, column = max(panel.frame.width() // 2, 200), extremes.column
         key = (first, last, wanted, x_name, self.smoothing, panel.log.isChecked())
         known = panel.known.get(extremes)
-        if known is not None and known[0] == key:
+        if known is not None and (known[0] == key or (not panel.outgrown and known[0][2:] == key[2:])):
             return known[1]
         rows = extremes.chosen(first, last, wanted)
         history, curve = shown.history, None
