@@ -36,14 +36,14 @@ BLOCK = 8
 """Pixels of the small picture: the mean of a block is compared, for fonts' smoothing moves single ones."""
 MEAN, MOST = 1.0, 28.0
 """Of 255: how far all blocks may be from the picture on average, and any one of them."""
-_PATIENCE = 60.0
+_PATIENCE = 150.0
 _QUIET = 5
 """Times in a row that nothing is asked any more and nothing is drawn anew."""
 
 
 def seen(number):
     """The window at a stop, its race over before the window is there: what is drawn depends on no clock."""
-    probes = Probes(spectra=Every(interval=1))  # as a rule they are looked for where there is time
+    probes = Probes(spectra=Every(interval=STEPS))  # as a rule they are looked for where there is time
     experiment = msgspec.structs.replace(STOPS[number - 1].experiment(), steps=STEPS, probes=probes)
     session = Session(experiment, themes.LIGHT)
     session.open()

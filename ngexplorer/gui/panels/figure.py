@@ -181,11 +181,16 @@ class _Plot(QWidget):
         self.frame.fit(float(x.min()), float(x.max()), float(y.min()), float(y.max()), growing=False)
         names = [
             f'<span style="color: {themes.readable(_colour(curve, theme).name(), theme).name()}">'
-            f"{'┄' if curve.dashed else '—'}&nbsp;{curve.label.replace(' ', '&nbsp;')}</span>"
+            f"{'┄' if curve.dashed else '—'}&nbsp;{_unbroken(curve.label)}</span>"
             for curve in chart.curves
             if curve.label
         ]
         self.words.setText(f"<b>{chart.title}</b> by {chart.across} &nbsp; " + " &nbsp; ".join(names))
+
+
+def _unbroken(label: str) -> str:
+    """A name that stays on one line of rich text: a line may break at a space and after a slash."""
+    return label.replace(" ", "&nbsp;").replace("/", "/\u2060")
 
 
 def _colour(curve: Curve, theme: themes.Theme) -> QColor:

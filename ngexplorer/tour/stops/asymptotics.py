@@ -187,7 +187,7 @@ def the_optimizer_makes_the_chain() -> Outcome:
     return near((stepper.point.theta - best) / first, tuple((0.7**5 * tensor(1, 1, 1, 1)).tolist()), 1e-8)
 
 
-_SHOWN = 400
+_SHOWN = 100
 """Chains of the figure: few enough that their error bars can be seen"""
 
 
