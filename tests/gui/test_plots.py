@@ -94,16 +94,16 @@ def test_a_line_that_goes_very_far_leaves_and_enters_where_it_does():
         assert (back_x[-1], back_y[-1]) == pytest.approx((-0.5, 0.5))
 
 
-def test_a_path_that_goes_astronomically_far_freezes_no_picture(sit_at, valley):
-    person = sit_at(valley(make("heavy-ball", learning_rate=0.5), make("natural-gradient"), steps=60))
+def test_a_path_that_goes_astronomically_far_freezes_no_picture(sit_at, two_moons):
+    person = sit_at(two_moons(make("heavy-ball", learning_rate=1e6), make("natural-gradient"), steps=60))
     view = person.window.trajectory
     for k in range(1, 9):
         person.presses(Qt.Key.Key_Period)
         person.until(lambda k=k: person.session.runs[1].run.step == k)
         person.sees("paused")
-    person.until(lambda: person.session.runs[0].run.state == "diverged")
+    person.until(lambda: person.session.runs[0].run.astray)
     drawn(person)
-    assert max(np.abs(line.x).max() for line in view.lines._lines) > 1e9, "one run goes far away"
+    assert max(np.abs(line.x).max() for line in view.lines._lines) > 1e5, "one run goes far away"
     box = view.lines.boundingRect()
     (left, right), (low, high) = view.frame.view.viewRange()
     assert (box.left(), box.right(), box.top(), box.bottom()) == pytest.approx((left, right, low, high))
