@@ -308,7 +308,8 @@ class MainWindow(QMainWindow):
         menu.insertMenu(self.actions_["grid"], panels)
         for i, panel in enumerate(self.arrangement.panels):
             action = panel.toggleViewAction()
-            action.setShortcut(f"Ctrl+{i + 1}")
+            if i < 9:  # one digit a panel
+                action.setShortcut(f"Ctrl+{i + 1}")
             panels.addAction(action)
             self.actions_.take(f"panel-{panel.objectName()}", action, "Panel", "Open or close this panel")
 

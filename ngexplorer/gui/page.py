@@ -114,7 +114,7 @@ class Page(QTextBrowser):
             f"body {{ color: {theme.text}; }} p {{ margin: 0 0 8px 0; line-height: 132%; }}"
             f"ul {{ margin: 0 0 8px {_INDENT}px; -qt-list-indent: 0; }} li {{ margin: 0 0 4px 0; line-height: 132%; }}"
             f"th {{ color: {theme.muted}; font-weight: 500; text-align: left; }} strong {{ font-weight: 600; }}"
-            "code, pre { font-family: monospace; font-size: 12px; } pre { margin: 0 0 8px 0; }"
+            "code, pre { font-family: DejaVu Sans Mono, monospace; font-size: 12px; } pre { margin: 0 0 8px 0; }"
             f"a {{ color: {theme.accent}; }}"
         )
         html = MarkdownIt("commonmark").enable("table").render(marked).replace("\n</code>", "</code>")
