@@ -19,6 +19,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgTy
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.opening import Opening
 from ngexplorer.gui.preferences import Preferences, usual_path
 
@@ -121,8 +122,9 @@ def _open(
     prepared(window)
     preferences.remember_start()
     opening.close()
-    session.open()
-    status = application.exec()
+    with collected_here():
+        session.open()
+        status = application.exec()
     _take_down(window)
     return status
 
@@ -147,19 +149,20 @@ def shot(experiment: Experiment, path: Path, *, size: tuple[int, int], theme: st
         window.guide.show(stop)
     failed: list[Exception] = []
     session.racer.load_failed.connect(lambda _, error: failed.append(error))
-    session.open()
-    session.racer.begin()
-    asking = [view for view in (window.trajectory, window.local_model) if view.seen]
-    _wait(
-        lambda: (
-            bool(failed)
-            or (session.state == "finished" and all(view.settled for view in asking) and window.tour.settled)
+    with collected_here():
+        session.open()
+        session.racer.begin()
+        asking = [view for view in (window.trajectory, window.local_model) if view.seen]
+        _wait(
+            lambda: (
+                bool(failed)
+                or (session.state == "finished" and all(view.settled for view in asking) and window.tour.settled)
+            )
         )
-    )
-    application.processEvents()  # the last answers are under way
-    window.settle()
-    picture = window.grab()
-    window.close()
+        application.processEvents()  # the last answers are under way
+        window.settle()
+        picture = window.grab()
+        window.close()
     _take_down(window)
     if failed:
         raise failed[0]

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 from ngexplorer import resource_files
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.timeline import Timeline
 from ngexplorer.gui.plots.curves import CurvesView
@@ -191,7 +192,8 @@ def opened(experiment: Experiment) -> Iterator[Bench]:
     first = bench.views[0]
     QCursor.setPos(first.mapToGlobal(QPoint(first.width() // 2, first.height() // 2)))
     events_for(0.3)
-    yield bench
+    with collected_here():
+        yield bench
     bench.timer.stop()
     session.close()
     session.wait()

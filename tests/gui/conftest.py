@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.forms import PartForm
 from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.plots import trajectory
@@ -151,7 +152,7 @@ def nothing_left_behind(qapp):
     """Fails a test that leaves a thread, a timer or a window behind, or that Qt warned in."""
     threads = torch.get_num_threads()
     watch = Watch()
-    with watch.watching():
+    with collected_here(), watch.watching():
         yield watch
         leaks = watch.leaks()
         if leaks:
