@@ -297,7 +297,7 @@ def test_every_window_leaves_the_plots_their_height_and_the_table_no_more_than_i
     laid_out(person)
     table = person.window.table
     rows = table.viewport().height() / table.visualRect(table.runs.index(0, 0)).height()
-    assert rows == round(rows) and 3 <= rows <= 5, "whole rows"
+    assert rows == round(rows) and 2 <= rows <= 5, "whole rows"
     assert rows == 5 or size == (1024, 640), "all of them where there is room"
     for view in person.window.views:
         assert view.frame.height() >= 140
@@ -331,12 +331,17 @@ def test_no_name_of_a_setting_is_cut_off(sit_at, two_moons, size, data, loss):
     person.opens_card(0)
     laid_out(person)
     setup = person.window.setup
-    labels = [label for label in setup.findChildren(QLabel) if label.wordWrap() and label.isVisible() and label.text()]
-    assert len(labels) > 20
-    for label in labels:
-        widest = max(map(label.fontMetrics().horizontalAdvance, label.text().split()))
-        assert label.contentsRect().width() >= widest, f"{label.text()} is cut off"
-        assert label.height() + 1 >= label.heightForWidth(label.width()), f"{label.text()} is cut off"
+
+    def cut_off():
+        labels = [one for one in setup.findChildren(QLabel) if one.wordWrap() and one.isVisible() and one.text()]
+        assert len(labels) > 20
+        for label in labels:
+            widest = max(map(label.fontMetrics().horizontalAdvance, label.text().split()))
+            if label.contentsRect().width() < widest or label.height() + 1 < label.heightForWidth(label.width()):
+                return label.text()
+        return ""
+
+    person.until(lambda: not cut_off())  # the words on the data come with them
     person.rests()
 
 
