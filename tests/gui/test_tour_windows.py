@@ -141,6 +141,7 @@ def close(window):
     application._take_down(window)
 
 
+@pytest.mark.timeout(2 * _PATIENCE)  # a busy machine's; it comes to rest in two seconds
 @pytest.mark.parametrize("number", range(1, len(STOPS) + 1), ids=[stop.name for stop in STOPS])
 def test_the_window_at_a_stop_looks_as_it_did(number, qapp):
     before = QImage(str(FOLDER / f"{STOPS[number - 1].name}.png"))
