@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+from ngexplorer.curvature.exactness import largest_exact
 from ngexplorer.curvature.hessian import Hessian
 from ngexplorer.objectives import Point
 
@@ -72,7 +72,6 @@ def gradient_noise(point: Point, seed: int = 0) -> GradientNoise:
 
 def _dense_hessian(point: Point) -> torch.Tensor | None:
     objective = point.objective
-    largest = LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS
-    if objective.parameters > largest or objective.hessian_refusal:
+    if objective.parameters > largest_exact(objective) or objective.hessian_refusal:
         return None
     return Hessian(objective, point).dense().double()

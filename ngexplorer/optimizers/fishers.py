@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ngexplorer.curvature import EmpiricalFisher, Fisher
-from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+from ngexplorer.curvature.exactness import largest_exact
 from ngexplorer.curvature.lanczos import random_signs
 from ngexplorer.curvature.subspaces import Overlap, overlap, top_eigenspace
 from ngexplorer.objectives import Point
@@ -42,7 +42,7 @@ def fisher_gap(point: Point, damping: float, k: int = 10) -> FisherGap:
     fisher, empirical = Fisher(objective, point), EmpiricalFisher(objective, point)
     k = min(k, objective.parameters)
     # With the identity as V, or random signs with E[vvᵀ] = I: tr(AᵀB) = E[(Av)ᵀ(Bv)], tr A = E[vᵀAv] (Hutchinson 1989).
-    exact = objective.parameters <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS)
+    exact = objective.parameters <= largest_exact(objective)
     v, f, e = _whole(fisher, empirical) if exact else _drawn(fisher, empirical)
     one, other = (damped_step(matrix, damping) for matrix in (fisher, empirical))
     norm = torch.linalg.vector_norm

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ngexplorer.curvature import KFAC, Curvature, EmpiricalFisher, GaussNewton, Hessian
 from ngexplorer.curvature import Fisher as FisherMatrix
-from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
+from ngexplorer.curvature.exactness import largest_exact
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer
 from ngexplorer.optimizers.method_steps import damped_steps
@@ -41,7 +41,7 @@ def evaluate(objective: Objective, point: Point) -> tuple[float, float]:
 
 def exact(objective: Objective) -> bool:
     """Whether the model is small enough for all eigenvalues."""
-    return objective.parameters <= (LARGEST_EXACT if objective.structured else LARGEST_BY_PRODUCTS)
+    return objective.parameters <= largest_exact(objective)
 
 
 def applies(matrix: str, objective: Objective) -> bool:

@@ -9,7 +9,7 @@ import torch
 from ngexplorer.analysis.damping_filter import filtering
 from ngexplorer.analysis.shifted_solutions import shifted
 from ngexplorer.cancellation import Cancelled, Watch
-from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian, noise_scale, subspaces
+from ngexplorer.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian, exactness, noise_scale, subspaces
 from ngexplorer.curvature.noise_scale import gradient_noise
 from ngexplorer.curvature.spectrum_measures import spectrum_measures
 from ngexplorer.curvature.subspaces import overlap, top_eigenspace
@@ -67,7 +67,7 @@ def test_equal_cases_have_no_noise(mlp, objective_of):
 
 def test_of_too_many_numbers_some_cases_are_drawn_and_it_says_so(digits, monkeypatch):
     point = digits.at(digits.initial_parameters)
-    monkeypatch.setattr(noise_scale, "LARGEST_EXACT", 0)  # without the Hessian, which takes longer
+    monkeypatch.setattr(exactness, "LARGEST_EXACT", 0)  # without the Hessian, which takes longer
     exact = gradient_noise(point)
     monkeypatch.setattr(noise_scale, "_WORK", 400 * digits.parameters)
     some = gradient_noise(point)
@@ -138,7 +138,7 @@ def test_of_a_large_model_the_gap_is_estimated_and_says_so(name, request, monkey
     objective = request.getfixturevalue(name)
     exact = fisher_gap(objective.at(objective.initial_parameters), damping=0.1, k=3)
     for largest in ("LARGEST_EXACT", "LARGEST_BY_PRODUCTS"):
-        monkeypatch.setattr(fishers, largest, 0)
+        monkeypatch.setattr(exactness, largest, 0)
     monkeypatch.setattr(parts.Auto, "largest_by_products", 0)
     point = objective.at(objective.initial_parameters)
     found = fisher_gap(point, damping=0.1, k=3)
@@ -152,7 +152,7 @@ def test_of_a_large_model_the_gap_is_estimated_and_says_so(name, request, monkey
 def test_with_every_unit_vector_for_a_probe_the_estimate_is_exact(unseen, monkeypatch):
     """Weight decay left out of both."""
     exact = fisher_gap(unseen.at(unseen.initial_parameters), damping=0.1, k=3)
-    monkeypatch.setattr(fishers, "LARGEST_BY_PRODUCTS", 0)
+    monkeypatch.setattr(exactness, "LARGEST_BY_PRODUCTS", 0)
     monkeypatch.setattr(fishers, "random_signs", lambda size, *_: torch.eye(size, dtype=torch.float64))
     found = fisher_gap(unseen.at(unseen.initial_parameters), damping=0.1, k=3)
     assert not found.exact and found.distance == pytest.approx(exact.distance)

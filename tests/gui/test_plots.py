@@ -13,6 +13,7 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 
 from ngexplorer.analysis.relief import contour_levels
+from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import chosen_plane, trajectory
 from ngexplorer.gui.plots.axes import between_decades, compact, logarithm, power_of_ten
@@ -22,7 +23,6 @@ from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
 from ngexplorer.objectives.models import ResidualMLP
 from ngexplorer.optimizers import make
-from ngexplorer.runs.probes import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 
 FINITE = st.floats(-1e6, 1e6)
 

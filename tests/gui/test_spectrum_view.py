@@ -7,12 +7,12 @@ import torch
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QColor
 
-from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
+from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian, exactness
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.axes import BrokenAxis
 from ngexplorer.gui.plots.spectrum import COLOURS
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
-from ngexplorer.runs import Probes, probes
+from ngexplorer.runs import Probes
 from ngexplorer.runs.schedule import Every
 
 
@@ -128,7 +128,7 @@ def test_what_is_looked_at_is_recorded_while_the_race_goes_on(sit_at, two_moons)
 
 
 def test_of_a_large_model_one_run_shows_the_density(looking, monkeypatch):
-    monkeypatch.setattr(probes, "LARGEST_EXACT", 5)
+    monkeypatch.setattr(exactness, "LARGEST_EXACT", 5)
     person = looking("natural-gradient")
     view = person.window.spectrum
     assert "by its density" in view.subtitle.text() and of(view, "fisher")

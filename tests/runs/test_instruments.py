@@ -11,7 +11,7 @@ import torch
 import ngexplorer as ngx
 from ngexplorer.cancellation import Cancelled
 from ngexplorer.cli import main
-from ngexplorer.curvature import Fisher, Hessian
+from ngexplorer.curvature import Fisher, Hessian, exactness
 from ngexplorer.objectives.assembly import assemble
 from ngexplorer.objectives.landscapes import Saddle
 from ngexplorer.objectives.models import LandscapeModel
@@ -147,10 +147,7 @@ def test_what_does_not_apply_says_why_in_one_line(rosenbrock_at, race, run_to_th
 
 
 def test_of_a_large_model_what_is_too_large_says_up_to_where(race, run_to_the_end, moons, monkeypatch):
-    from ngexplorer.curvature import exactness, noise_scale
-
-    for module in (exactness, noise_scale):
-        monkeypatch.setattr(module, "LARGEST_EXACT", 10)
+    monkeypatch.setattr(exactness, "LARGEST_EXACT", 10)
     history = run_to_the_end(race(["newton"], moons, steps=2, probes=EVERY)).runs[0].history
     ranks, blocks, noise = (history.readings.of(name)[0] for name in ("effective_rank", "block_errors", "noise_scale"))
     assert "up to 10" in ranks.reason and math.isnan(ranks["hessian"]) and math.isfinite(ranks["kfac"])

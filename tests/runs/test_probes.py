@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, Hessian
+from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, Hessian, exactness
 from ngexplorer.optimizers import make
 from ngexplorer.runs import Probes, Race, Run, probes
 from ngexplorer.runs.schedule import Every, Never
@@ -105,7 +105,7 @@ def test_layer_by_layer_the_spectra_are_those_of_the_diagonal_blocks(moons):
 
 
 def test_of_a_large_model_there_is_the_density_whose_moments_are_the_matrix_s(moons, monkeypatch):
-    monkeypatch.setattr(probes, "LARGEST_EXACT", moons.parameters - 1)
+    monkeypatch.setattr(exactness, "LARGEST_EXACT", moons.parameters - 1)
     point = moons.at(moons.initial_parameters)
     spectrum = probes.look(point, Hessian, 3, 0.1)
     assert (np.diff(spectrum.eigenvalues) >= 0).all() and spectrum.gradient_energy is None
@@ -185,7 +185,7 @@ def test_a_run_edited_to_first_order_does_not_keep_the_others_waiting(race, cost
 
 
 def test_too_many_parameters_have_no_spectrum(moons, monkeypatch):
-    monkeypatch.setattr(probes, "LARGEST_EXACT", moons.parameters - 1)
+    monkeypatch.setattr(exactness, "LARGEST_EXACT", moons.parameters - 1)
     run = Run(moons, make("newton"), label="", seed=0, steps=3)
     here = Race([run])
     while here.advance() is not None:

@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel
 
 from ngexplorer.cancellation import Cancel
+from ngexplorer.curvature.exactness import largest_exact
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots.axes import BrokenAxis, Frame, compact, logarithm
@@ -560,7 +561,7 @@ class SpectrumView(View):
             )
         objective = second[0].run.objective
         if not probes.exact(objective):
-            largest = probes.LARGEST_EXACT if objective.structured else probes.LARGEST_BY_PRODUCTS
+            largest = largest_exact(objective)
             raced = None if objective.structured else session.raced
             model = f" of a {raced.model.title.lower()}" if raced else ""
             return (
