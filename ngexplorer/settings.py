@@ -17,6 +17,9 @@ class SettingError(ValueError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason)
+
 
 def convert(raw: Any, kind: Any, where: str = "") -> Any:
     """`raw` (dicts, lists, numbers, strings) as a `kind` of record. Raises SettingError; `where` precedes its path."""

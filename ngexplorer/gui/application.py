@@ -19,6 +19,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer, QtMsgTy
 from PySide6.QtWidgets import QApplication
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.apart import Process
 from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.opening import Opening
 from ngexplorer.gui.preferences import Preferences, usual_path
@@ -105,7 +106,9 @@ def _open(
     theme = themes.chosen(preferences.appearance)
     themes.apply(theme, application)
     opening = Opening(preferences, theme)
+    steps = Process()  # which imports what computes beside this one
     if not opening.wait():
+        steps.end()
         return 0
     from ngexplorer.gui.main_window import MainWindow
     from ngexplorer.gui.session import Session
@@ -113,7 +116,7 @@ def _open(
     keep_what_is_imported()
     experiment = read()
     experiment.check()
-    session = Session(experiment, theme)
+    session = Session(experiment, theme, steps)
     window = MainWindow(session, preferences, path)
     application.styleHints().colorSchemeChanged.connect(lambda _: window.follow_system())
     report_exceptions(session)

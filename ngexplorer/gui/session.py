@@ -21,7 +21,9 @@ from ngexplorer.runs.experiment import Experiment
 from ngexplorer.runs.export import rows_of, write_csv
 from ngexplorer.runs.extremes import Extremes
 from ngexplorer.runs.history import COLUMNS, History
-from ngexplorer.runs.race import Race, Run, distinct
+from ngexplorer.runs.race import distinct
+from ngexplorer.runs.record import Lineup, Record
+from ngexplorer.runs.remote import Workplace
 from ngexplorer.settings import SettingError
 
 _FAINT = 0.2
@@ -34,7 +36,7 @@ _REST = 250
 class Shown:
     """A run as every view shows it."""
 
-    run: Run
+    run: Record
     number: int
     """Its place among the runs."""
     contender: int
@@ -97,11 +99,12 @@ class Session(QObject):
     setting_refused = Signal(str, str)
     """Path and reason of a setting that cannot be; the path is empty once all is well."""
 
-    def __init__(self, experiment: Experiment, theme: themes.Theme) -> None:
+    def __init__(self, experiment: Experiment, theme: themes.Theme, work: Workplace | None = None) -> None:
+        """`work` is a process for the steps to be taken in; None: they are taken in a thread of this one."""
         super().__init__()
         self.experiment = experiment
         self.theme = theme
-        self.race: Race | None = None
+        self.race: Lineup[Any] | None = None
         self.runs: list[Shown] = []
         self.time: int | None = None
         """The step that every view shows; None is the latest, live."""
@@ -116,7 +119,7 @@ class Session(QObject):
         self._loading: Experiment | None = None
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
-        self.racer = Racer()
+        self.racer = Racer(work)
         self.analyst = Analyst(busy=lambda: self.racer.state == "running")
         self.racer.race_loaded.connect(self._race_loaded)
         self.racer.load_failed.connect(self._load_failed)
@@ -189,7 +192,14 @@ class Session(QObject):
     def fork(self, shown: Shown, step: int, delta: Tensor, damping: float, matrix: str) -> None:
         """A new run that has another's past up to a step and takes δ(λ) there. It belongs to this race, not to the
         set-up: no file has it, and a reset ends it."""
-        self.racer.fork(shown.run, step, delta, damping, matrix)
+        try:
+            self.racer.fork(shown.run, step, delta, damping, matrix)
+        except ValueError as error:  # the parameters there have been thinned out since
+            self.noticed.emit(Notice(str(error)))
+
+    def watch(self, matrices: frozenset[str]) -> None:
+        """Have the race record the spectra of these matrices too, by their names."""
+        self.racer.watch(matrices)
 
     # The set-up.
 
@@ -245,7 +255,7 @@ class Session(QObject):
             for path, value in _edits(old, new):
                 self.racer.edit(number, path, value)
 
-    def _race_loaded(self, experiment: Experiment, race: Race) -> None:
+    def _race_loaded(self, experiment: Experiment, race: Lineup[Any]) -> None:
         self._loaded, self.race = experiment, race
         if experiment is self._loading:
             self._loading = None
@@ -261,7 +271,7 @@ class Session(QObject):
             if run.state == "failed":
                 self._run_ended(run)
 
-    def _run_forked(self, run: Run) -> None:
+    def _run_forked(self, run: Record) -> None:
         if self.race is None or run not in self.race.runs:
             return
         self._dress()
@@ -316,7 +326,7 @@ class Session(QObject):
             self.runs.append(Shown(run, number, contender, colours[place], style, seeds))
         self.race_changed.emit()
 
-    def _run_ended(self, run: Run) -> None:
+    def _run_ended(self, run: Record) -> None:
         label = next((shown.label for shown in self.runs if shown.run is run), run.label)
         for event in run.history.events:
             if event.kind in ("failed", "diverged"):

@@ -1,4 +1,4 @@
-"""The two long-lived threads beside the window: the racer takes the steps, the analyst answers questions about them.
+"""The two long-lived threads beside the window: the racer has steps taken, the analyst answers questions about them.
 
 Both are told what to do through a queue and tell the window through signals, none of them per step.
 """
@@ -6,22 +6,23 @@ Both are told what to do through a queue and tell the window through signals, no
 from __future__ import annotations
 
 import itertools
-import queue
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PySide6.QtCore import QThread, Signal
 from torch import Tensor
 
 from ngexplorer.cancellation import Cancel, Cancelled
+from ngexplorer.runs.driver import Command, Commands, Driver, DriveState, Halt, Held
 from ngexplorer.runs.experiment import Experiment
-from ngexplorer.runs.race import Race, Run
+from ngexplorer.runs.record import Lineup, Record
+from ngexplorer.runs.remote import Remote, Workplace
 
 _SHARE = 0.1
 """Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
@@ -29,190 +30,85 @@ _SHARE = 0.1
 _LEAST_REST, _LOOK = 0.005, 0.05
 """Seconds: a rest is no shorter, and in a longer one it looks so often whether the runs have ended."""
 
-RacerState = Literal["empty", "loading", "ready", "running", "paused", "finished", "stopped"]
 
+class Racer(QThread, Commands):
+    """The thread that has the steps taken: by a driver in this very thread, or by one in a process of its own, from
+    which it hears. Either does what is asked between two steps, in order.
 
-class Racer(QThread):
-    """The thread around `runs.race`. Commands are queued and carried out between two steps, in order.
-
-    `stop` and `close` also abandon the step in progress wherever its solver looks at the cancel function; in the middle
+    `stop` and `load` also abandon the step in progress wherever its solver looks at the cancel function; in the middle
     of one dense factorization they wait for the end of it, and `stopping` is true meanwhile.
     """
 
     race_loaded = Signal(object, object)
-    """An Experiment, and the new Race of it, which stands ready, its first rows written."""
+    """An Experiment, and the new Lineup of it, which stands ready, its first rows written."""
     load_failed = Signal(object, object)
     """The Experiment that will not come, and the error: a SettingError where one of its settings cannot be."""
     run_ended = Signal(object)
-    """A Run that diverged, failed or finished."""
+    """The Record of a run that diverged, failed or finished."""
     run_forked = Signal(object)
-    """A new Run of the race, its first step taken."""
+    """That of a new run of the race, its first step taken."""
     state_changed = Signal(str)
     broke = Signal(str, str)
     """A message and a traceback: an error of the program itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Workplace | None = None) -> None:
         super().__init__()
         self.setObjectName("racer")
-        self.race: Race | None = None
-        self.state: RacerState = "empty"
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._abandon = threading.Event()
-        self._closing = False
+        self.race: Lineup[Any] | None = None
+        self.state: DriveState = "empty"
+        self._driver = Driver(self, Halt(Held(), Held())) if work is None else Remote(self, work)
 
     # Asked by the window, from its own thread.
 
-    def load(self, experiment: Experiment) -> None:
-        """Replace the race by a new one of this experiment."""
-        self._abandon.set()
-        self._commands.put(lambda: self._load(experiment))
+    def send(self, command: Command) -> None:
+        self._driver.send(command)
 
-    def begin(self) -> None:
-        """Start, or go on after a pause or stop."""
-        self._commands.put(self._begin)
-
-    def pause(self) -> None:
-        """Stop after the step in progress; nothing of it is lost."""
-        self._commands.put(self._pause)
-
-    def step(self) -> None:
-        """One step of every live run, then pause."""
-        self._commands.put(self._one_step_each)
-
-    def stop(self) -> None:
-        """Stop now: the step in progress is abandoned where it can be."""
-        self._abandon.set()
-        self._commands.put(self._stop)
-
-    def edit(self, run: int, path: str, value: Any) -> None:
-        """Change one setting of a run from its next step on."""
-        self._commands.put(lambda: self._edit(run, path, value))
-
-    def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
-        """Put a fork of a run into the race; see `Run.fork`."""
-        self._commands.put(lambda: self._fork(run, step, delta, damping, matrix))
-
-    def set_steps(self, steps: int) -> None:
-        """Change how many steps each run may take."""
-        self._commands.put(lambda: self._set_steps(steps))
-
-    def set_turns(self, turns: Literal["steps", "seconds"]) -> None:
-        """Change who is next."""
-        self._commands.put(lambda: self._set_turns(turns))
+    @property
+    def halt(self) -> Halt:
+        return self._driver.halt
 
     @property
     def stopping(self) -> bool:
         """Whether a stop was asked for and the step in progress has not ended yet."""
-        return self._abandon.is_set()
+        return self.halt()
+
+    def fork(self, run: Record, step: int, delta: Tensor, damping: float, matrix: str) -> None:
+        """Put a fork of a run into the race; see `Run.fork`. Raises ValueError where θ of that step is not kept."""
+        if self.race is not None and run in self.race.runs:
+            number, branch = self.race.runs.index(run), run.history.branch(step)
+            self.send(("fork", self._driver.loads, number, branch, delta, damping, matrix))
 
     def close(self) -> None:
         """Ask the thread to end; `wait()` for it."""
-        self._closing = True
-        self._abandon.set()
-        self._commands.put(lambda: None)
+        self._driver.close()
 
-    # In the racer's own thread.
+    # In its own thread.
 
     def run(self) -> None:
-        while not self._closing:
-            try:
-                self._turn()
-            except Cancelled:
-                continue
-            except Exception as error:
-                self._set_state("paused" if self.race else "empty")
-                self.broke.emit(f"{type(error).__name__}: {error}", traceback.format_exc())
+        self._driver.run()
 
-    def _turn(self) -> None:
-        """Carry out one command if there is one; else take a step, or sleep until a command comes."""
-        try:
-            command = self._commands.get(block=self.state != "running" or self.stopping)
-        except queue.Empty:
-            self._advance()
-            return
-        command()
-
-    def _advance(self) -> None:
-        assert self.race is not None
-        run = self.race.advance(self._abandon.is_set)
-        if run is None:
-            self._set_state("finished")
-        elif not run.live:
-            self.run_ended.emit(run)
-            if not self.race.live:
-                self._set_state("finished")
-
-    def _load(self, experiment: Experiment) -> None:
-        self._abandon.clear()
-        before = self.state if self.race else "empty"
-        self._set_state("loading")
-        try:
-            race = experiment.race()
-            race.begin()
-        except Exception as error:
-            self._set_state("paused" if before == "running" else before)
-            self.load_failed.emit(experiment, error)
-            return
+    def on_load(self, experiment: Experiment, race: Lineup[Any]) -> None:
         self.race = race
         self.race_loaded.emit(experiment, race)
-        self._set_state("ready")
 
-    def _begin(self) -> None:
-        if self.race is not None:
-            self._set_state("running" if self.race.live else "finished")
+    def on_refusal(self, experiment: Experiment, error: Exception) -> None:
+        self.load_failed.emit(experiment, error)
 
-    def _pause(self) -> None:
-        if self.state == "running":
-            self._set_state("paused")
+    def on_end(self, run: Record) -> None:
+        self.run_ended.emit(run)
 
-    def _one_step_each(self) -> None:
-        if self.race is None:
-            return
-        self._set_state("running")
-        for run in self.race.live:
-            run_before = run.step
-            while run.live and run.step == run_before and not self._abandon.is_set():
-                self.race.advance_run(run, self._abandon.is_set)
-            if not run.live:
-                self.run_ended.emit(run)
-        self._set_state("paused" if self.race.live else "finished")
+    def on_fork(self, run: Record) -> None:
+        self.run_forked.emit(run)
 
-    def _stop(self) -> None:
-        self._abandon.clear()
-        if self.race is not None and self.state in ("running", "paused", "ready"):
-            self.race.stop()
-            self._set_state("stopped")
+    def on_state(self, state: DriveState) -> None:
+        self.state = state
+        self.state_changed.emit(state)
 
-    def _edit(self, number: int, path: str, value: Any) -> None:
-        if self.race is not None:
-            self.race.runs[number].edit(path, value)
+    def on_error(self, message: str, detail: str) -> None:
+        self.broke.emit(message, detail)
 
-    def _fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> None:
-        if self.race is None or run not in self.race.runs:  # another race has been loaded since it was asked
-            return
-        try:
-            fork = self.race.fork(run, step, delta, damping, matrix)
-        except ValueError as error:  # the parameters there have been thinned out since
-            self.broke.emit(str(error), traceback.format_exc())
-            return
-        self.run_forked.emit(fork)
-        if self.state != "running":
-            self._set_state("paused" if self.race.live else "finished")
-
-    def _set_steps(self, steps: int) -> None:
-        if self.race is not None:
-            self.race.set_steps(steps)
-            if self.state == "finished" and self.race.live:
-                self._set_state("paused")
-
-    def _set_turns(self, turns: Literal["steps", "seconds"]) -> None:
-        if self.race is not None:
-            self.race.turns = turns
-
-    def _set_state(self, state: RacerState) -> None:
-        if state != self.state:
-            self.state = state
-            self.state_changed.emit(state)
+    def on_turn(self, rests: bool) -> None:
+        """The window looks for itself."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from ngexplorer.objectives.losses import AnyLoss
 from ngexplorer.optimizers import Optimizer, catalog, parts
 from ngexplorer.runs.compare import differences, said
 from ngexplorer.runs.files import replacing
+from ngexplorer.runs.history import History
 from ngexplorer.runs.probes import Probes
 from ngexplorer.runs.race import Race, Run, distinct
+from ngexplorer.runs.record import Known, Lineup, Record
 from ngexplorer.settings import SettingError, convert
 
 _TOLD = 2
@@ -107,23 +109,31 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """The runs of the race, in its order: the place of the optimizer among `runs`, and the seed."""
         return [(i, seed) for i, run in enumerate(self.runs) if run.enabled for seed in self.all_seeds]
 
-    def race(self) -> Race:
-        """The race of the optimizers that are switched on, with each seed from one start. Raises SettingError."""
+    def race(self, history: type[History] = History) -> Race:
+        """The race of the optimizers that are switched on, with each seed from one start, and histories of that kind.
+        Raises SettingError."""
+        return Race(self._entered(Run, history), self.turns)
+
+    def lineup(self) -> Lineup[Record]:
+        """The same runs, whose steps are taken elsewhere. Raises SettingError."""
+        return Lineup(self._entered(Record, History), self.turns)
+
+    def _entered(self, kind: type[Known], history: type[History]) -> list[Known]:
         self.check()
         starts = dict(zip(self.all_seeds, self._objectives(self.all_seeds), strict=True))
         labels = self.labels()
-        runs = [
-            Run(
+        return [
+            kind(
                 starts[seed],
                 self.runs[i].optimizer,
                 label=labels[i],
                 seed=seed,
                 steps=self.steps,
                 probes=self.probes,
+                history=history(labels[i], self.runs[i].optimizer.name, seed),
             )
             for i, seed in self.entries
         ]
-        return Race(runs, self.turns)
 
 
 def parse(text: str, where: str) -> Experiment:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngexplorer.optimizers import Rejection, Step
-from ngexplorer.runs.readings import Readings
+from ngexplorer.runs.readings import Reading, Readings
 from ngexplorer.runs.spectrum import Spectrum
 
 _CHUNK = 1024
@@ -43,6 +43,34 @@ class Event:
     kind: str
     message: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a fork parts from a run: what it needs of that run's past."""
+
+    label: str
+    """The run's"""
+    step: int
+    theta: NDArray[Any]
+    """(P,)"""
+    seconds: float
+    gradient_equivalents: float
+
+
+@dataclass
+class Pages:
+    """What was written into a history since they were taken the last time, for one that is kept elsewhere."""
+
+    rows: NDArray[np.float64]
+    """(n, columns), a text as its place among `words`"""
+    words: list[str]
+    thetas: list[NDArray[Any]]
+    """θ of each row, (P,)"""
+    events: list[Event]
+    spectra: list[Spectrum]
+    readings: list[Reading]
+    rejections: dict[int, tuple[Rejection, ...]]
 
 
 class History:
@@ -77,14 +105,45 @@ class History:
 
     def append(self, numbers: dict[str, float], step: Step | None, theta: NDArray[Any]) -> None:
         """Write one row: the leading columns by name, the step's record (None: the start), and θ."""
+        self._rows.append(self._length, self._row(numbers, step))
+        self.snapshots.append(self._length, theta)
+        self._length += 1
+
+    def _row(self, numbers: dict[str, float], step: Step | None) -> list[float]:
         leading = [numbers[name] for name in LEADING]
         if step is None:
             rest, texts = (np.nan,) * (len(NUMBERS) - len(LEADING)), ("",) * len(TEXTS)
         else:
             rest, texts = _numbers_of(step), _texts_of(step)
-        self._rows.append(self._length, [*leading, *rest, *map(self._code, texts)])
-        self.snapshots.append(self._length, theta)
-        self._length += 1
+        return [*leading, *rest, *map(self._code, texts)]
+
+    def extend(self, pages: Pages) -> None:
+        """Go on with what was written elsewhere."""
+        rows = pages.rows.copy()
+        words = np.array([self._code(word) for word in pages.words])
+        rows[:, len(NUMBERS) :] = words[rows[:, len(NUMBERS) :].astype(np.int64)]
+        self.events += pages.events
+        self.spectra += pages.spectra
+        for reading in pages.readings:
+            self.readings.append(reading)
+        self.rejections |= pages.rejections
+        self._rows.extend(self._length, rows)
+        for i, theta in enumerate(pages.thetas):
+            self.snapshots.append(self._length + i, theta)
+        self._length += len(rows)
+
+    @property
+    def loss_at_start(self) -> float:
+        """That of row 0, once it is there."""
+        return self.value("loss", 0)
+
+    def branch(self, step: int) -> Branch:
+        """Where a fork would part at a step. Raises ValueError where its θ is not kept."""
+        theta, at = self.parameters(step)
+        if at != step:
+            raise ValueError(f"step {step}: its parameters are not kept any more; those of step {at} are")
+        row = self.row(step)
+        return Branch(self.label, step, theta, row["seconds"], row["gradient_equivalents"])
 
     def until(self, step: int, label: str) -> History:
         """A new history that has the rows of this one up to a step behind it, and goes its own way from there. What
@@ -179,6 +238,16 @@ class _Rows:
     def append(self, place: int, values: list[float]) -> None:
         chunk = self._new_chunk() if place % _CHUNK == 0 else self._store[1][-1]
         chunk[:, place % _CHUNK] = values
+
+    def extend(self, place: int, rows: NDArray[np.float64]) -> None:
+        """Write rows (n, columns) from that place on."""
+        done = 0
+        while done < len(rows):
+            start = (place + done) % _CHUNK
+            piece = rows[done : done + _CHUNK - start]
+            chunk = self._store[1][-1] if start else self._new_chunk()
+            chunk[:, start : start + len(piece)] = piece.T
+            done += len(piece)
 
     def until(self, length: int) -> _Rows:
         """A copy of the first so many rows."""

@@ -6,10 +6,9 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import torch
@@ -18,37 +17,21 @@ from torch import Tensor
 from ngexplorer.cancellation import Cancel, Cancelled, Watch, never
 from ngexplorer.objectives import Objective, Point
 from ngexplorer.optimizers import Optimizer, Step, Stepper
-from ngexplorer.runs.history import Event, History
+from ngexplorer.runs.history import Branch, Event, History
 from ngexplorer.runs.instruments import DAMPING, Observer, Sight, batch_of, missing
 from ngexplorer.runs.probes import Probes, SpectrumProbe, angles_of, evaluate, hessian_along
+from ngexplorer.runs.record import Lineup, Origin, Record, Turns
 from ngexplorer.runs.schedule import Never
 
-State = Literal["ready", "running", "finished", "stopped", "diverged", "failed"]
-
-_DIVERGED, _ASTRAY = 1e15, 1e4
-"""How many times as high as at the start the loss of a run becomes that has diverged, or gone astray. Less can be
-mended: undamped Newton on Rosenbrock's valley climbs to 58 times the start and is at the minimum three steps later."""
+_DIVERGED = 1e15
+"""How many times as high as at the start the loss of a run becomes that has diverged."""
 
 # A gradient cheaper than this is faster on one thread than shared out among several.
 _SHARED_OUT = 1e9
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a fork parts from another run: at the θ of a step, with δ(λ) instead of the step that was taken there."""
-
-    run: Run
-    step: int
-    damping: float
-
-    @property
-    def suffix(self) -> str:
-        """What its label has beside the other run's."""
-        return f"↳ {self.step}, λ {self.damping:.3g}"
-
-
-class Run:
-    """One optimizer on the objective: its stepper, its history, and how it stands."""
+class Run(Record):
+    """One optimizer on the objective, which takes steps: its stepper, its history, and how it stands."""
 
     def __init__(
         self,
@@ -59,58 +42,11 @@ class Run:
         seed: int,
         steps: int,
         probes: Probes = Probes(),  # noqa: B008  a frozen record
+        history: History | None = None,
     ) -> None:
-        self.objective = objective
-        self.probes = probes
-        self.label = label
-        self.steps = steps
-        self.state: State = "ready"
-        self.seconds = 0.0
-        self.probe_seconds = 0.0
-        """What its probes took, which is not in its own seconds; spectra count theirs themselves"""
-        self.gradient_equivalents = 0.0
-        self.history = History(label, optimizer.name, seed)
-        self.origin: Origin | None = None
-        """Where it parted from another run, of which it has all until then; None: it began at the start."""
-        self._optimizers = [(0, optimizer)]
-        """The optimizer, and after which step it was changed into that."""
+        super().__init__(objective, optimizer, label=label, seed=seed, steps=steps, probes=probes, history=history)
         self._stepper: Stepper | None = None
         self._observer = Observer()
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """As it now is, with the edits made to it."""
-        return self._optimizers[-1][1]
-
-    def optimizer_of(self, step: int) -> Optimizer:
-        """As it was when it took the step of that number, from 1."""
-        return next(optimizer for after, optimizer in reversed(self._optimizers) if after < max(step, 1))
-
-    @property
-    def damping(self) -> float:
-        """What its rule damps the next step with: λ, a trust region's Δ or a cube's M; NaN before it has begun."""
-        return self._stepper.damping if self._stepper else math.nan
-
-    @property
-    def step(self) -> int:
-        """Steps taken."""
-        return max(0, len(self.history) - 1)
-
-    @property
-    def live(self) -> bool:
-        """Whether it can take another step."""
-        return self.state in ("ready", "running", "stopped") and self.step < self.steps
-
-    @property
-    def astray(self) -> bool:
-        """Whether its loss is so far above what it was at the start that beside it no other could be seen: it has
-        diverged, or is 10⁴ times as high."""
-        rows = len(self.history)
-        return self.state == "diverged" or (rows > 0 and self._risen(self.history.value("loss", rows - 1), _ASTRAY))
-
-    def _risen(self, loss: float, times: float) -> bool:
-        """Whether a loss is above so many times the one at the start; one below 1 counts as 1, for it may be 0."""
-        return loss > times * max(abs(self.history.value("loss", 0)), 1.0)
 
     def set_steps(self, steps: int) -> None:
         """Change how many steps it may take."""
@@ -131,7 +67,7 @@ class Run:
             self.seconds += perf_counter() - began
             if not math.isfinite(loss):
                 raise ValueError(f"the loss at the start is {loss}; a finite one is needed")
-            self._stepper = stepper
+            self._stepper, self.damping = stepper, stepper.damping
             self._write(loss, None, stepper.point)
         except Exception as error:
             self._fail(error)
@@ -143,7 +79,8 @@ class Run:
             return
         before = _setting(self._stepper.optimizer, path)
         self._stepper.edit(path, value)
-        self._optimizers.append((self.step, self._stepper.optimizer))
+        self.damping = self._stepper.damping
+        self.optimizers.append((self.step, self._stepper.optimizer))
         self.history.events.append(Event(self.step, "edit", f"{path} = {value}, was {before}"))
 
     def advance(self, cancel: Cancel, spectra: SpectrumProbe | None = None, number: int = 0) -> None:
@@ -175,6 +112,7 @@ class Run:
                 return
             self.seconds += step.step_seconds
             self.gradient_equivalents += step.step_gradient_equivalents
+            self.damping = stepper.damping
             point = stepper.result
             step = self._probed(step, looked.theta, stepper)
             if stepper.rejections:
@@ -198,24 +136,34 @@ class Run:
         δ solves (B + λI)δ = −∇h with B named by `matrix`, for the record. Momentum, running averages and draws begin
         anew, so that all that follows is determined by θ, δ and λ. Raises ValueError where no θ of that step is kept.
         """
-        theta, at = self.history.parameters(step)
-        if at != step:
-            raise ValueError(f"step {step}: its parameters are not kept any more; those of step {at} are")
+        return self.fork_at(self.history.branch(step), delta, damping, matrix)
+
+    def fork_at(self, branch: Branch, delta: Tensor, damping: float, matrix: str) -> Run:
+        """The fork at a branch of this run's history, which may be kept elsewhere."""
+        step = branch.step
         origin = Origin(self, step, damping)
-        label = f"{self.label} {origin.suffix}"
+        label = f"{branch.label} {origin.suffix}"
         steps = max(self.steps, step + 1)
-        fork = Run(self.objective, self.optimizer, label=label, seed=self.history.seed, steps=steps, probes=self.probes)
+        fork = Run(
+            self.objective,
+            self.optimizer,
+            label=label,
+            seed=self.history.seed,
+            steps=steps,
+            probes=self.probes,
+            history=self.history.until(step, label),
+        )
         fork.origin = origin
-        fork.history = self.history.until(step, label)
-        row = fork.history.row(step)
-        fork.seconds, fork.gradient_equivalents = row["seconds"], row["gradient_equivalents"]
-        what = f"forked from {self.label} at step {step}: δ(λ) of {matrix}, λ = {damping:.6g}, instead of its own step"
+        fork.seconds, fork.gradient_equivalents = branch.seconds, branch.gradient_equivalents
+        what = (
+            f"forked from {branch.label} at step {step}: δ(λ) of {matrix}, λ = {damping:.6g}, instead of its own step"
+        )
         fork.history.events.append(Event(step, "fork", what))
-        start = torch.as_tensor(theta).to(self.objective.initial_parameters)
+        start = torch.as_tensor(branch.theta).to(self.objective.initial_parameters)
         fork._stepper = self.optimizer.start(self.objective, start, self.history.seed)
-        fork._optimizers = [(after, optimizer) for after, optimizer in self._optimizers if after < max(step, 1)]
+        fork.optimizers = [(after, optimizer) for after, optimizer in self.optimizers if after < max(step, 1)]
         fork._go(lambda stepper: msgspec.structs.replace(stepper.take(delta, damping), solver=f"δ(λ) of {matrix}"))
-        fork._optimizers.append((step, fork._stepper.optimizer))
+        fork.optimizers.append((step, fork._stepper.optimizer))
         return fork
 
     def _look(self, spectra: SpectrumProbe, number: int, point: Point, step: Step) -> None:
@@ -320,21 +268,16 @@ class Run:
         self.history.events.append(Event(self.step, "failed", message, trace))
 
 
-class Race:
+class Race(Lineup[Run]):
     """Runs that advance in turns: fair by steps taken, or by seconds of compute ('seconds')."""
 
-    def __init__(self, runs: list[Run], turns: Literal["steps", "seconds"] = "steps") -> None:
-        self.runs = runs
-        self.turns = turns
+    def __init__(self, runs: list[Run], turns: Turns = "steps") -> None:
+        super().__init__(runs, turns)
         self.spectra = SpectrumProbe(runs[0].probes.spectra if runs else Never())
         for number, run in enumerate(runs):
             self.spectra.enter(number, run.optimizer, run.objective)
         if runs:
             torch.set_num_threads(_threads(runs[0].objective))
-
-    @property
-    def live(self) -> list[Run]:
-        return [run for run in self.runs if run.live]
 
     @property
     def next(self) -> Run | None:
@@ -360,12 +303,17 @@ class Race:
         # An edit may have changed its matrix, and more steps may have brought it back.
         self.spectra.enter(number, run.optimizer, run.objective)
         run.advance(cancel, self.spectra, number)
+        self.spectra_seconds = self.spectra.seconds
         if not run.live:
             self.spectra.retire(number)
 
     def fork(self, run: Run, step: int, delta: Tensor, damping: float, matrix: str) -> Run:
         """Put a fork of a run into the race, its first step taken; see `Run.fork`."""
-        fork = run.fork(step, delta, damping, matrix)
+        return self.fork_at(run, run.history.branch(step), delta, damping, matrix)
+
+    def fork_at(self, run: Run, branch: Branch, delta: Tensor, damping: float, matrix: str) -> Run:
+        """Put the fork at a branch of a run's history into the race."""
+        fork = run.fork_at(branch, delta, damping, matrix)
         fork.label = fork.history.label = distinct(fork.label, [one.label for one in self.runs])
         self.runs.append(fork)
         return fork

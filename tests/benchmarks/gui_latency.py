@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace as replaced
 from pathlib import Path
 from time import perf_counter, thread_time, time
+from typing import Any
 
 import numpy as np
 import psutil
@@ -29,6 +30,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 from ngexplorer import resource_files
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.apart import Process
 from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.panels.timeline import Timeline
@@ -46,7 +48,7 @@ from ngexplorer.runs import experiment as experiments
 from ngexplorer.runs import history as histories
 from ngexplorer.runs.experiment import Contender, Experiment
 from ngexplorer.runs.history import NUMBERS, TEXTS
-from ngexplorer.runs.race import Race
+from ngexplorer.runs.record import Lineup
 
 _FRAME = 33
 _TABLE = 8
@@ -160,13 +162,13 @@ def lateness(seconds: float) -> np.ndarray:
     return np.array(heard)
 
 
-def steps_of(race: Race) -> int:
+def steps_of(race: Lineup[Any]) -> int:
     return sum(run.step for run in race.runs)
 
 
-def probed(race: Race) -> float:
+def probed(race: Lineup[Any]) -> float:
     """Seconds that spectra took so far: they are not the steps', with a window or without."""
-    return race.spectra.seconds if race.spectra is not None else 0.0
+    return race.spectra_seconds
 
 
 def headless(experiment: Experiment, seconds: float) -> float:
@@ -183,7 +185,7 @@ def headless(experiment: Experiment, seconds: float) -> float:
 
 @contextlib.contextmanager
 def opened(experiment: Experiment) -> Iterator[Bench]:
-    session = Session(experiment, themes.DARK)
+    session = Session(experiment, themes.DARK, Process())
     bench = Bench(session)
     bench.show()
     session.open()

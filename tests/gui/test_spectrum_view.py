@@ -120,11 +120,11 @@ def test_what_is_looked_at_is_recorded_while_the_race_goes_on(sit_at, two_moons)
     person = sit_at(two_moons("natural-gradient", steps=400))
     person.window.spectrum.choose(0)
     person.window.spectrum.matrices["kfac"].setChecked(True)
-    assert "kfac" in person.session.race.spectra.watched
+    person.until(lambda: "kfac" in person.session.race.spectra.watched)
     person.session.racer.step()
     person.until(lambda: any(s.matrix == "kfac" for s in person.session.runs[0].history.spectra))
     person.window.spectrum.choose(None)
-    assert not person.session.race.spectra.watched
+    person.until(lambda: not person.session.race.spectra.watched)
 
 
 def test_of_a_large_model_one_run_shows_the_density(looking, monkeypatch):

@@ -204,9 +204,7 @@ class SpectrumView(View):
 
     def _watch(self) -> None:
         """Have the race record what is looked at."""
-        race = self.session.race
-        if race is not None:
-            race.spectra.watched = frozenset(self._wanted) if self.chosen is not None else frozenset()
+        self.session.watch(frozenset(self._wanted if self.chosen is not None else ()))
         self.invalidate()
 
     def _refit(self) -> None:
