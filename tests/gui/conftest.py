@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from ngexplorer.gui import application
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.apart import Process
 from ngexplorer.gui.cycles import collected_here
 from ngexplorer.gui.forms import PartForm
 from ngexplorer.gui.main_window import MainWindow
@@ -331,12 +332,14 @@ def close(window):
 
 @pytest.fixture
 def sit_at(qapp, qtbot, nothing_left_behind):
-    """Open a window on an experiment and wait until it is ready; it is closed after the test."""
+    """Open a window on an experiment and wait until it is ready; it is closed after the test. `apart`: its steps are
+    taken in a process of their own, as those of a window on the screen are, and not in a thread, which is there
+    sooner."""
     opened = []
 
-    def open_window(experiment=None, *, theme=themes.DARK, size=(1280, 800), wait="ready"):
+    def open_window(experiment=None, *, theme=themes.DARK, size=(1280, 800), wait="ready", apart=False):
         themes.apply(theme, qapp)
-        window = MainWindow(Session(experiment or moons(), theme))
+        window = MainWindow(Session(experiment or moons(), theme, Process() if apart else None))
         opened.append(window)
         window.resize(*size)
         window.show()
