@@ -74,7 +74,7 @@ _SLOW, _TIMELINE = 0.25, 0.1
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
-_LOW = 720
+_LOW = 800
 """Pixels: in a window that is not as high everything stands closer together."""
 _NARROW = 1200
 """Pixels: a window that is not as wide leaves the program's name to its frame, and the room to the experiment's."""

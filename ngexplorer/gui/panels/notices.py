@@ -25,7 +25,7 @@ from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Notice, Session
 
 _MOST = 4
-_FROM, _EACH = 560, 80
+_FROM, _EACH = 720, 80
 """A window has room for one notice for every so many pixels by which it is higher than so many."""
 _USUAL, _LOW = (12, 2, 6, 2), (12, 0, 6, 0)
 """Pixels left, above, right and below what a strip says: usually, and in a low window."""
