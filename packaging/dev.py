@@ -38,8 +38,8 @@ PATHS = sysconfig.get_paths(scheme="venv", vars={"base": str(VENV), "platbase": 
 SCRIPTS, SITE_PACKAGES = Path(PATHS["scripts"]), Path(PATHS["purelib"])
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 
-# The tests side by side, file by file.
-SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+# The tests side by side, file by file; what is skipped says why.
+SIDE_BY_SIDE = ["-rs", "-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
 
 EXPERIMENT = "digits"
 ANOTHER_PYTHON = "Install Python 3.11 or newer with its venv and ensurepip modules, and start this with it."
@@ -82,6 +82,8 @@ QT_LIBRARIES = {
     "libz.so.1": ("zlib1g", "zlib"),
     "libzstd.so.1": ("libzstd1", "zstd"),
 }
+# What the test on a screen needs beside them: a display in memory, a window manager and a hand; and apt's names for it.
+SCREEN = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}
 INSTALL = {
     "apt-get": ["apt-get", "install", "-y", "--no-install-recommends"],
     "dnf": ["dnf", "install", "-y"],
@@ -120,6 +122,7 @@ def run(arguments):
 def test(arguments):
     """Run every check, pytest last, even when an earlier one fails; the status is 1 if any did."""
     set_up(True, "offscreen")
+    bring_screen()
     # Two threads on the small matrices of the tests cost more than they bring.
     environment = {"OMP_NUM_THREADS": "1", **os.environ, "QT_QPA_PLATFORM": "offscreen"}
     failed, lines = [], []
@@ -360,6 +363,24 @@ def linked(plugin):
     words = captured(["ldd", plugin]).stdout if shutil.which("ldd") else ""
     found = re.findall(r"^\s*(\S+) => (?:not found|(/.*?) \(0x[0-9a-f]+\))$", words, re.MULTILINE)
     return {soname: path or None for soname, path in found}
+
+
+def bring_screen():
+    """Bring what the test on a screen needs, once, where that is ours to do; else say how to have it run."""
+    stamp = read_stamp()
+    missing = [name for name in SCREEN if shutil.which(name) is None]
+    if sys.platform != "linux" or stamp.get("screen"):
+        return
+    try:
+        if missing:
+            need = f"The test of the window on a screen needs {', '.join(missing)}."
+            if package_manager() != "apt-get":
+                sys.exit(need)
+            system_install("apt-get", [(SCREEN[name],) for name in missing], need)
+        set_up(True, "xcb")
+    except SystemExit as reason:
+        say(f"{reason}\nUntil then that test is skipped.")
+    write_stamp({**read_stamp(), "screen": True})
 
 
 def package_manager():

@@ -129,6 +129,9 @@ class PlotGrid(QMainWindow):
             for frame in view.frames:
                 frame.setAccessibleName(f"{view.title.text()}, plot")
             panel = Panel(view.title.text().lower(), view.title.text(), view, head, behind=view.behind)
+            if view.tab:
+                panel.setWindowTitle(view.tab)
+                panel.toggleViewAction().setText(view.title.text())
             self.panels.append(panel)
             self.addDockWidget(_TOP, panel)
 

@@ -74,8 +74,11 @@ _SLOW, _TIMELINE = 0.25, 0.1
 _ANSWER = 100
 """Milliseconds after which an unanswered stop is explained."""
 
-_LOW = 720
+_LOW = 800
 """Pixels: in a window that is not as high everything stands closer together."""
+_NARROW = 1200
+"""Pixels: a window that is not as wide leaves the program's name to its frame, and the room to the experiment's."""
+_STATUS_HEIGHT = 3 * themes.GRID
 _SETUP_WIDTH = 312
 """Pixels: with less the names of the set-up cannot be read."""
 
@@ -174,10 +177,11 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.notices.leave_room(event.size().height())
         low = event.size().height() < _LOW
+        self.notices.settle(self, self._around_header, low)
         margin = themes.GRID // 2 if low else themes.GRID
         self._around_header.setContentsMargins(0, margin, 0, margin)
+        self._name.setVisible(event.size().width() >= _NARROW)
         self.arrangement.tighten(low)
         QTimer.singleShot(0, self, self.arrangement.share)
 
@@ -202,9 +206,9 @@ class MainWindow(QMainWindow):
         self.state_label.setObjectName("muted")
         row = QHBoxLayout()
         row.setSpacing(themes.GRID)
-        name = QLabel("NG Explorer")
-        name.setObjectName("application")
-        row.addWidget(name)
+        self._name = QLabel("NG Explorer")
+        self._name.setObjectName("application")
+        row.addWidget(self._name)
         # The menus stand in the header's row, to leave the height to the plots.
         self.actions_.menus.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row.addWidget(self.menus)
@@ -327,6 +331,7 @@ class MainWindow(QMainWindow):
         self.status: dict[str, QLabel] = {}
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
+        bar.setFixedHeight(_STATUS_HEIGHT)
         words = {
             "device": "Where it is computed, and the type of every number",
             "speed": "Steps a second, of all runs together",
@@ -390,7 +395,7 @@ class MainWindow(QMainWindow):
 
     def _show_state(self, state: str) -> None:
         session = self.session
-        words = {"empty": "", "loading": "loading…", "ready": "ready: Space starts", "running": ""}
+        words = {"empty": "", "loading": "loading…", "ready": "Space starts", "running": ""}
         self.state_label.setText(words.get(state, state))
         running = state == "running"
         race = self.race_actions["race"]

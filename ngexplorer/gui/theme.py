@@ -327,7 +327,7 @@ def _style_sheet(t: Theme) -> str:
     QMenu::item:disabled {{ color: {t.muted}; }}
     QMenu::separator {{ height: 1px; background: {t.hairline}; margin: 4px 8px; }}
     QMenuBar {{ background: {t.window}; }}
-    QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; color: {t.muted}; }}
+    QMenuBar::item {{ padding: 3px 6px; border-radius: 4px; color: {t.muted}; }}
     QMenuBar::item:selected {{ background: {t.raised}; color: {t.text}; }}
     QTreeView {{
         background: transparent; border: none; outline: none; selection-background-color: {t.raised}; }}
@@ -356,8 +356,8 @@ def _style_sheet(t: Theme) -> str:
     QSlider::handle:horizontal:focus {{ border: 2px solid {t.text}; width: 10px; height: 10px; }}
     QMainWindow::separator {{ background: transparent; width: 8px; height: 8px; }}
     QMainWindow::separator:hover {{ background: {t.hairline}; }}
-    QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
-    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 8px; border: none; }}
+    QTabBar {{ background: transparent; qproperty-drawBase: 0; font-size: 12px; }}
+    QTabBar::tab {{ background: transparent; color: {t.muted}; padding: 4px 6px; border: none; }}
     QTabBar::tab:selected {{ color: {t.text}; border-bottom: 2px solid {t.accent}; }}
     QDialog#palette {{ border: 1px solid {t.hairline}; }}
     QListWidget {{ background: transparent; border: none; outline: none; }}

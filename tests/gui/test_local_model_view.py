@@ -16,6 +16,7 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import looking_around
 from ngexplorer.gui.plots.local_model import LocalModelView
 from ngexplorer.gui.plots.spectrum import COLOURS
+from ngexplorer.gui.plots.view import LEAST
 from ngexplorer.objectives.landscapes import Rosenbrock
 from ngexplorer.runs import experiment as experiments
 
@@ -295,7 +296,7 @@ def test_the_trust_region_is_a_circle_where_the_rule_damps_and_an_ellipse_of_its
 def test_nothing_is_cut_off_and_a_picture_can_be_made(around, theme, size, tmp_path):
     person, view = around(time=2, theme=theme, size=size)
     person.window.settle()
-    assert view.height() >= view.minimumSizeHint().height() and view.frame.height() >= 140
+    assert view.height() >= view.minimumSizeHint().height() and view.frame.height() >= LEAST.height()
     for button in (view.take, view.back, view.value):
         assert button.width() >= button.sizeHint().width() - 1
         assert view.rect().contains(button.geometry())

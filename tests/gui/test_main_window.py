@@ -4,16 +4,27 @@ import sys
 import threading
 from time import perf_counter
 
+import msgspec
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRect, Qt, QTimer
 from PySide6.QtGui import QHelpEvent, QMouseEvent, QScreen
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QStyle, QStyleOptionComboBox, QToolTip, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QLabel,
+    QStyle,
+    QStyleOptionComboBox,
+    QTabBar,
+    QToolTip,
+    QWidget,
+)
 
 from ngexplorer.gui import application
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.plots import lines
+from ngexplorer.gui.plots.view import LEAST
 from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
 from ngexplorer.optimizers import Stepper, make
@@ -267,6 +278,10 @@ def test_no_window_cuts_off_a_control(sit_at, two_moons, size):
     others = [timeline.slider, *buttons, *window.curves.legend.chips, window.spectrum.subtitle]
     for control in (*header, *heads, *others):
         _assert_whole(control, window)
+    for bar in (bar for bar in window.findChildren(QTabBar) if bar.isVisible()):
+        for i in range(bar.count()):
+            needed = bar.fontMetrics().horizontalAdvance(bar.tabText(i)) + 12
+            assert bar.tabRect(i).width() >= needed, f"the tab {bar.tabText(i)} is cut off"
     for first in heads:
         for second in heads:
             overlap = first is not second and first.parent() is second.parent()
@@ -291,16 +306,42 @@ def test_at_1024_by_640_every_column_of_the_table_can_be_read_with_a_target_and_
             assert needed <= room, f"{texts[column]} is cut off"
 
 
+def test_at_1024_by_640_it_can_be_read_where_a_run_diverged(sit_at, valley):
+    person = sit_at(
+        valley(Contender(optimizer=make("gradient-descent", learning_rate=1.0)), "newton"), size=(1024, 640)
+    )
+    person.session.toggle()
+    person.sees("finished")
+    table = person.window.table
+    table.pull()
+    said = table.runs.texts[0][1]
+    assert said.startswith("diverged at step")
+    assert table.fontMetrics().horizontalAdvance(said) + 22 <= table.header().sectionSize(1)
+
+
+def test_a_narrow_window_leaves_the_room_of_the_program_s_name_to_the_experiment_s(sit_at, two_moons):
+    experiment = msgspec.structs.replace(two_moons("adam"), title="Rosenbrock: damping bends the step")
+    person = sit_at(experiment, size=(1024, 640))
+    laid_out(person)
+    title = person.window.title
+    assert title.shown == title.text()
+    person.window.resize(1280, 800)
+    laid_out(person)
+    assert title.shown == title.text() and any(
+        label.text() == "NG Explorer" and label.isVisible() for label in person.window.findChildren(QLabel)
+    )
+
+
 @SIZES
 def test_every_window_leaves_the_plots_their_height_and_the_table_no_more_than_its_rows(sit_at, two_moons, size):
     person = sit_at(two_moons(*FIVE), size=size)
     laid_out(person)
     table = person.window.table
     rows = table.viewport().height() / table.visualRect(table.runs.index(0, 0)).height()
-    assert rows == round(rows) and 2 <= rows <= 5, "whole rows"
+    assert rows == round(rows) and 3 <= rows <= 5, "whole rows"
     assert rows == 5 or size == (1024, 640), "all of them where there is room"
     for view in person.window.views:
-        assert view.frame.height() >= 140
+        assert view.frame.height() >= LEAST.height()
         assert view.frame.view.sceneBoundingRect().height() >= 100 or view.empty.isVisible()
         assert view.rect().contains(view.frame.geometry())
 
@@ -427,6 +468,8 @@ def test_where_the_names_of_many_runs_do_not_fit_the_legend_shows_their_colours(
 
 def test_notices_cover_and_crowd_out_nothing(sit_at, two_moons):
     person = sit_at(two_moons(*FIVE), size=(1024, 640))
+    laid_out(person)
+    before = person.window.table.viewport().height()
     for i in range(3):
         person.session.noticed.emit(Notice(f"Something {i} went wrong, and " + "it is a long story, " * 12))
     laid_out(person)
@@ -434,14 +477,22 @@ def test_notices_cover_and_crowd_out_nothing(sit_at, two_moons):
     assert third.isVisible() and not first.isVisible() and not second.isVisible()
     assert third.waiting.text() == "2 earlier" and third.text.shown.endswith("…")
     assert third.details.isVisible(), "the whole text is a click away"
-    for view in person.window.views:
-        assert view.frame.height() >= 140 and view.rect().contains(view.frame.geometry())
-    _assert_whole(person.window.table, person.window)
+    table, bar = person.window.table, person.window.statusBar()
+    assert table.viewport().height() == before, "a low window shows it over the status bar"
+    strip = third.mapToGlobal(third.rect().topLeft()).y()
+    assert bar.mapToGlobal(bar.rect().topLeft()).y() <= strip
+    assert strip + third.height() == person.window.mapToGlobal(person.window.rect().bottomLeft()).y() + 1
+    _assert_whole(third.details, person.window)
+    _assert_whole(table, person.window)
     person.clicks(third.close_button)
     assert second.isVisible() and second.waiting.text() == "1 earlier"
     person.window.resize(1280, 1000)
     laid_out(person)
     assert first.isVisible() and second.isVisible() and not second.waiting.isVisible()
+    assert person.window.menuWidget().isAncestorOf(second), "where there is room they stand under the menus"
+    person.window.resize(1024, 640)
+    laid_out(person)
+    assert second.isVisible() and not first.isVisible() and table.viewport().height() == before
 
 
 def _assert_whole(control: QWidget, window):

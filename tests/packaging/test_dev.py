@@ -510,3 +510,50 @@ def test_anything_else_shows_how_to_use_it(dev, machine, capsys, arguments, stat
 def test_tests_that_are_named_run_in_one_process(dev):
     assert dev.checks(["-x", "tests/runs"])["pytest"][-2:] == ["-x", "tests/runs"]
     assert dev.checks([])["pytest"][-len(dev.SIDE_BY_SIDE) :] == dev.SIDE_BY_SIDE
+
+
+# ---- the test on a screen
+
+
+def without_a_screen(dev, machine, monkeypatch):
+    """Xvfb and openbox are missing; apt knows them and installs them."""
+    here = {"xdotool"}
+    monkeypatch.setattr(dev.shutil, "which", lambda name: name if name in here or name not in dev.SCREEN else None)
+    machine.answers |= {
+        "apt-cache": "".join(map(APT_POLICY.format, dev.SCREEN.values())),
+        "apt-get install": lambda line: (here.update(dev.SCREEN), "")[1],
+    }
+
+
+def test_root_on_debian_gets_a_screen_for_the_tests_once(dev, machine, monkeypatch):
+    without_a_screen(dev, machine, monkeypatch)
+    for _ in range(2):
+        run_checks(dev, monkeypatch)
+    (install,) = machine.were_asked("apt-get install")
+    assert install.split()[-2:] == ["xvfb", "openbox"]
+    assert machine.were_asked("ctypes")[-1].endswith("libqxcb.so"), "and what Qt needs to draw on it"
+
+
+def test_one_who_is_not_root_is_told_how_to_have_a_screen_and_the_checks_go_on(dev, machine, monkeypatch, capsys):
+    without_a_screen(dev, machine, monkeypatch)
+    monkeypatch.setattr(dev.os, "geteuid", lambda: 1000, raising=False)
+    assert run_checks(dev, monkeypatch) == (0, ALL_CHECKS)
+    words = capsys.readouterr().out
+    assert "sudo apt-get install -y --no-install-recommends xvfb openbox\n" in words
+    assert "that test is skipped" in words and machine.were_asked("apt-get") == []
+
+
+def test_a_network_that_is_down_costs_a_screen_and_not_the_checks(dev, machine, monkeypatch, capsys):
+    without_a_screen(dev, machine, monkeypatch)
+    machine.answers["apt-get install"] = (100, "E: Temporary failure resolving 'packages.example'")
+    for _ in range(2):
+        assert run_checks(dev, monkeypatch) == (0, ALL_CHECKS)
+    assert len(machine.were_asked("apt-get install")) == 1, "nobody waits for it a second time"
+    words = capsys.readouterr().out
+    assert "Temporary failure" in words and "that test is skipped" in words
+
+
+def test_a_run_needs_no_screen_for_tests(dev, machine, monkeypatch):
+    without_a_screen(dev, machine, monkeypatch)
+    dev.set_up(False, "offscreen")
+    assert machine.were_asked("apt-get") == []

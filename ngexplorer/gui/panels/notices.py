@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPlainTextEdit,
     QPushButton,
     QToolButton,
@@ -24,15 +25,20 @@ from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Notice, Session
 
 _MOST = 4
-_LOW, _EACH = 560, 80
+_FROM, _EACH = 720, 80
 """A window has room for one notice for every so many pixels by which it is higher than so many."""
+_USUAL, _LOW = (12, 2, 6, 2), (12, 0, 6, 0)
+"""Pixels left, above, right and below what a strip says: usually, and in a low window."""
+_LOW_BUTTON, _ANY = 20, 16_777_215
+"""Pixels: so high at most is a button of a strip in a low window, and in others (Qt's own bound)."""
 _PASSING = 8_000
 """Milliseconds for which good news stays."""
 
 
 class Notices(QWidget):
-    """The latest few notices, newest below; each stays until it is dismissed, good news for a while. In a low window
-    the older ones wait behind the newest, which says how many they are."""
+    """The latest few notices, newest below; each stays until it is dismissed, good news for a while. Those that a
+    window has no room for wait behind the newest, which says how many they are. A low window has no height to spare: it
+    is shown over the status bar there, else in its place of a layout."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -41,6 +47,7 @@ class Notices(QWidget):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
         self._room = _MOST
+        self._low = False
         self._generation = session.generation
         self.hide()
         session.noticed.connect(self.add)
@@ -56,6 +63,7 @@ class Notices(QWidget):
             self.dismiss(strips[0])
         strip = Strip(notice, self.session)
         strip.close_button.clicked.connect(lambda: self.dismiss(strip))
+        strip.tighten(self._low)
         self._column.addWidget(strip)
         self._show()
         if not notice.error:
@@ -71,10 +79,25 @@ class Notices(QWidget):
         strip.deleteLater()
         self._show()
 
-    def leave_room(self, height: int) -> None:
-        """Show no more at once than a window of that height has room for."""
-        self._room = min(max((height - _LOW) // _EACH, 1), _MOST)
+    def settle(self, window: QWidget, place: QLayout, low: bool) -> None:
+        """Take the place that a window, low or not, has for notices, and show no more at once than it has room for."""
+        self._room = 1 if low else min(max((window.height() - _FROM) // _EACH, 1), _MOST)
+        if low != self._low:
+            self._low = low
+            for strip in self.strips():
+                strip.tighten(low)
+            if low:
+                place.removeWidget(self)
+                self.setParent(window)
+            else:
+                place.addWidget(self)
         self._show()
+
+    def _lie_over(self, window: QWidget) -> None:
+        """Lie over the lower edge of a window, where its status bar is."""
+        height, margin = self._column.sizeHint().height(), themes.GRID
+        self.setGeometry(margin, window.height() - height, window.width() - 2 * margin, height)
+        self.raise_()
 
     def _race_changed(self) -> None:
         """Forget what was said of another race."""
@@ -95,6 +118,8 @@ class Notices(QWidget):
             strip.setVisible(i >= waiting)
             strip.count(waiting if i == len(strips) - 1 else 0)
         self.setVisible(bool(strips))
+        if self._low:
+            self._lie_over(self.parentWidget())
 
 
 class Strip(QFrame):
@@ -118,8 +143,8 @@ class Strip(QFrame):
         self.close_button.setObjectName("quiet")
         self.close_button.setToolTip("Dismiss")
         self.close_button.setAccessibleName("Dismiss this notice")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 2, 6, 2)
+        layout = self._row = QHBoxLayout(self)
+        layout.setContentsMargins(*_USUAL)
         layout.addWidget(self.mark)
         layout.addWidget(self.text, 1)
         for widget in (self.waiting, self.details, self.close_button):
@@ -132,6 +157,12 @@ class Strip(QFrame):
         name, colour = ("warning", theme.error) if self.notice.error else ("info", theme.accent)
         self.mark.setPixmap(themes.icon(name, colour).pixmap(16, 16))
         self.close_button.setIcon(themes.icon("close", theme.muted))
+
+    def tighten(self, low: bool) -> None:
+        """Take less height in a low window."""
+        self._row.setContentsMargins(*(_LOW if low else _USUAL))
+        for button in (self.details, self.close_button):
+            button.setMaximumHeight(_LOW_BUTTON if low else _ANY)
 
     def count(self, waiting: int) -> None:
         """Say how many older notices are to come."""

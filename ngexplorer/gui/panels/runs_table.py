@@ -25,8 +25,8 @@ _USUAL_ROWS = 8
 _DOT_ROOM, _PADDING, _FOLD_ROOM = 16, 24, 16
 """Pixels: what the dot before a name takes, the room on both sides of a text, and that of the arrow which unfolds a
 row."""
-_STEP, _STEP_ROOM = 2, 56
-"""The column of the step, and the pixels that it gets in a narrow table."""
+_STATE, _STEP, _STEP_ROOM = 1, 2, 56
+"""The columns of the state and the step, and the pixels that it gets in a narrow table."""
 _WIDE = 1120
 """Pixels from which there is room for all columns."""
 
@@ -48,6 +48,8 @@ class RunsTable(QTreeView):
         super().__init__()
         self.session = session
         self.runs = RunsModel(session)
+        self._states: list[str] = []
+        """What is said of each run's state; a narrow table has no more room for it than it takes."""
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
         self.setToolTip("A click on a run lets it stand out in every view, another one all alike")
@@ -81,6 +83,10 @@ class RunsTable(QTreeView):
 
     def pull(self) -> None:
         self.runs.pull()
+        states = [texts[_STATE] for texts in self.runs.texts]
+        if states != self._states:
+            self._states = states
+            self._fit()
 
     def set_target(self, loss: float | None) -> None:
         """Say when every run came to that loss; None: of no loss."""
@@ -172,7 +178,7 @@ class RunsTable(QTreeView):
         several = any(len(family.members) > 1 for family in self.runs.families)
         self.setRootIsDecorated(several)
         labels = [texts[0] for texts in self.runs.texts]
-        states = ["diverged at step 10,000"] if self.width() >= _WIDE else [texts[1] for texts in self.runs.texts]
+        states = ["diverged at step 10,000"] if self.width() >= _WIDE else self._states
         words = ((labels, _DOT_ROOM + several * _FOLD_ROOM, 96), (states, 0, 76))
         for column, (texts, more, least) in enumerate(words):
             widest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)

@@ -34,6 +34,7 @@ class SpectrumTimeView(View):
     """One matrix of one run: positive eigenvalues above, negative ones below, faint where few lie."""
 
     behind = "spectrum"
+    tab = "Through time"
 
     def __init__(self, session: Session) -> None:
         self.axis = BrokenAxis("left")

@@ -18,7 +18,7 @@ from ngexplorer.gui.plots.axes import Axis, Frame
 from ngexplorer.gui.plots.picture import Entry, Picture
 from ngexplorer.gui.session import Notice, Session
 
-LEAST = QSize(200, 140)
+LEAST = QSize(200, 132)
 """The smallest picture in which something can be seen, its axes included, pixels."""
 _APART = 0.085
 """Seconds between two pictures of a plot that no one points at, as long as only the runs go on: every third frame.
@@ -31,6 +31,8 @@ class View(QFrame):
 
     behind = ""
     """The name of the view that it shares its place with at first, as a tab behind it; none: it has its own."""
+    tab = ""
+    """What is written on its tab, where that is less than its title: tabs stand beside each other."""
 
     def __init__(self, session: Session, title: str, left: Axis | None = None) -> None:
         super().__init__()
