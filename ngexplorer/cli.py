@@ -101,7 +101,8 @@ def _arguments() -> _Parser:
 def _overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=_whole, metavar="N", help="steps of each run")
     parser.add_argument("--device", metavar="D", help="cpu, or cuda where there is one")
-    parser.add_argument("--seed", type=_whole, metavar="S", help="draws the initial weights")
+    parser.add_argument("--seed", type=_whole, metavar="S", help="draws the initial weights; of several, the first")
+    parser.add_argument("--seeds", type=_seeds, metavar="N", help="with how many seeds, or with which: 3,5,8")
 
 
 def _whole(text: str) -> int:
@@ -109,6 +110,11 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not accepted; a whole number is needed") from None
+
+
+def _seeds(text: str) -> int | list[int]:
+    parts = text.split(",")
+    return [_whole(part) for part in parts if part.strip()] if len(parts) > 1 else _whole(text)
 
 
 def _picture(text: str) -> Path:
@@ -144,9 +150,12 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     from ngexplorer.settings import convert
 
     found = experiments.read(find_experiment(options.experiment))
-    given = {name: getattr(options, name) for name in ("steps", "device", "seed")}
+    given = {name: getattr(options, name) for name in ("steps", "device", "seed", "seeds")}
     changed = {name: value for name, value in given.items() if value is not None}
     experiment: Experiment = convert(msgspec.to_builtins(found) | changed, experiments.Experiment)
+    if "seed" in changed and not isinstance(experiment.seeds, int):
+        listed = ", ".join(map(str, experiment.seeds))
+        raise SettingError("seed", f"the seeds are listed ({listed}), so there is no first one to count from")
     experiment.check()
     return experiment
 
@@ -183,7 +192,7 @@ def _run(options: argparse.Namespace) -> int:
         write_readings(
             [(history, history.readings) for history in histories], path.with_name(f"{path.stem}-instruments.csv")
         )
-    several = experiment.seeds > 1
+    several = len(experiment.all_seeds) > 1
     table = Table("Run", *(["Seed"] if several else []), "State")
     for name in ("Step", "Loss", "Best", "Metric", "Seconds"):
         table.add_column(name, justify="right")

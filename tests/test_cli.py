@@ -89,6 +89,32 @@ def test_overrides_override(tiny, tmp_path, capsys):
     assert table[-1]["step"] == "5"
 
 
+@pytest.mark.parametrize(("given", "seeds"), [("2", [9, 10]), ("8,3", [8, 3]), ("7,", [7])])
+def test_seeds_are_counted_or_listed(tiny, tmp_path, capsys, given, seeds):
+    begun = ["--seed", "9"] if "," not in given else []
+    assert main(["run", tiny, "--out", str(tmp_path), "--seeds", given, *begun]) == 0
+    table = rows(tmp_path / "tiny.csv")
+    wanted = [(run, str(seed)) for run in ("Newton", "Adam, fast") for seed in seeds]
+    assert list(dict.fromkeys((row["run"], row["seed"]) for row in table)) == wanted
+    assert ("Seed" in capsys.readouterr().out) == (len(seeds) > 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--seeds", "3,x"], "argument --seeds: 'x' is not accepted; a whole number is needed"),
+        (["--seeds", "3,3"], "seeds[1]: 3 stands there twice; each seed is needed once"),
+        (
+            ["--seeds", "3,5", "--seed", "1"],
+            "seed: the seeds are listed (3, 5), so there is no first one to count from",
+        ),
+    ],
+)
+def test_seeds_that_cannot_be_are_one_line(tiny, tmp_path, capsys, given, said):
+    assert status(["run", tiny, "--out", str(tmp_path), *given]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_same_seed_writes_the_same_table_but_for_time(tiny, tmp_path, capsys):
     tables = []
     for name in ("a", "b"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -47,9 +48,23 @@ def unwrapped(name: str, declared: Any) -> tuple[Any, str, str]:
         bounds = next(filter(None, map(_bounds, metas)), bounds)
     if get_origin(declared) is tuple:
         each = unwrapped("", get_args(declared)[0])[2]
-        bounds = ", ".join(filter(None, (bounds, f"each {each[0].lower()}{each[1:]}" if each else "")))
+        bounds = ", ".join(filter(None, (bounds, f"each {_lowered(each)}" if each else "")))
+    if one_or_list := _one_or_list(declared):
+        bounds = "; or a list, ".join((unwrapped("", one_or_list[0])[2], _lowered(unwrapped("", one_or_list[1])[2])))
     help_text = "\n".join(filter(None, (description, bounds)))
     return declared, title or name.replace("_", " ").capitalize(), help_text
+
+
+def _one_or_list(declared: Any) -> tuple[Any, Any] | None:
+    """The two declared types of a setting that is a number or a list of numbers; None of any other."""
+    kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else ()
+    several = [kind for kind in kinds if get_origin(unwrapped("", kind)[0]) is tuple]
+    return (next(kind for kind in kinds if kind not in several), several[0]) if several else None
+
+
+def _lowered(words: str) -> str:
+    """With a small letter first, as a part of a sentence."""
+    return f"{words[:1].lower()}{words[1:]}"
 
 
 def _bounds(meta: Meta) -> str:
@@ -67,9 +82,12 @@ def _end(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}".replace("e+", "e")
 
 
-def written(value: Any) -> str:
-    """A value as it stands in a line to type in."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else number(value)
+def written(value: Any, kind: Any) -> str:
+    """A value as it stands in a line to type in, from which `parsed` makes the same one."""
+    if not isinstance(value, list | tuple):
+        return number(value)
+    alone = len(value) == 1 and _one_or_list(kind) is not None
+    return f"{value[0]}," if alone else ", ".join(map(str, value))
 
 
 def number(value: Any) -> str:
@@ -79,6 +97,8 @@ def number(value: Any) -> str:
 
 def parsed(text: str, kind: Any) -> Any:
     """What was typed as plain data; text that is no number stays text, for the check to refuse."""
+    if one_or_list := _one_or_list(kind):
+        return parsed(text, unwrapped("", one_or_list["," in text or ";" in text])[0])
     if get_origin(kind) is tuple:
         inner = unwrapped("", get_args(kind)[0])[0]
         return [parsed(part, inner) for part in text.replace(";", ",").split(",") if part.strip()]

@@ -354,7 +354,7 @@ class RecordForm(QWidget):
         line = Entry()
         line.editingFinished.connect(lambda: line.isModified() and self._typed(line, path, kind))
         line.returnPressed.connect(lambda: self._typed(line, path, kind))
-        return line, lambda value: line.show_text(written(value))
+        return line, lambda value: line.show_text(written(value, kind))
 
     def _typed(self, line: QLineEdit, path: str, kind: Any) -> None:
         line.setModified(False)

@@ -315,7 +315,7 @@ class Session(QObject):
             if run.origin is None:
                 place = contender = self._loaded.entries[number][0]
                 run.label = run.history.label = labels[place]
-                seeds = self._loaded.seeds
+                seeds = len(self._loaded.all_seeds)
             else:
                 place, seeds = len(labels), 1
                 parted = self.runs[runs.index(run.origin.run)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from ngexplorer.settings import SettingError, convert
 _TOLD = 2
 """A name tells at most so many differences."""
 
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Colour = Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{6}$")]
 
 
@@ -45,9 +47,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     model: AnyModel
     loss: AnyLoss
     weight_decay: Annotated[float, Meta(ge=0, le=1e6, description="η of ½η‖θ‖², in the loss and every matrix")] = 0.0
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Draws the initial weights")] = 0
+    seed: Annotated[
+        Seed, Meta(description="Draws the initial weights; of several seeds that are counted, the first")
+    ] = 0
     seeds: Annotated[
-        int, Meta(ge=1, le=64, description="Each optimizer runs with so many seeds, counted on from the first one")
+        Annotated[int, Meta(ge=1, le=64)] | Annotated[tuple[Seed, ...], Meta(min_length=1, max_length=64)],
+        Meta(
+            description="With how many seeds each optimizer runs, counted on from the first one; or with which: 3, 5, 8"
+        ),
     ] = 1
     steps: Annotated[int, Meta(ge=1, le=10_000_000, description="Steps of each run")] = 100
     turns: Annotated[
@@ -79,6 +86,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         check(self.data, self.model, self.loss, self.device)
         if not any(run.enabled for run in self.runs):
             raise SettingError("runs", "no optimizer is switched on; a race needs at least one")
+        for i, seed in enumerate(self.all_seeds):
+            if seed in self.all_seeds[:i]:
+                raise SettingError(f"seeds[{i}]", f"{seed} stands there twice; each seed is needed once")
         for i, run in enumerate(self.runs):
             if run.enabled and isinstance(run.optimizer.curvature, parts.Fisher) and not self.loss.density:
                 reason = f"{self.loss.title} is not the negative log of a density, so there is no Fisher matrix"
@@ -86,9 +96,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def objective(self) -> Objective:
         """The objective of the first seed, loaded. Raises SettingError."""
-        return self._objectives(range(self.seed, self.seed + 1))[0]
+        return self._objectives(self.all_seeds[:1])[0]
 
-    def _objectives(self, seeds: range) -> list[Objective]:
+    def _objectives(self, seeds: Sequence[int]) -> list[Objective]:
         return assemble_each(
             self.data,
             self.model,
@@ -100,9 +110,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         )
 
     @property
-    def all_seeds(self) -> range:
-        """The seeds that every optimizer runs with."""
-        return range(self.seed, self.seed + self.seeds)
+    def all_seeds(self) -> Sequence[int]:
+        """The seeds that every optimizer runs with: those that are listed, or as many as are counted."""
+        return range(self.seed, self.seed + self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
     def entries(self) -> list[tuple[int, int]]:

@@ -154,6 +154,43 @@ def test_a_group_of_seeds_is_a_row_that_unfolds(sit_at, two_moons):
     assert len(strong) == 1 and strong[0].y[-1] == pytest.approx(np.log10(losses[2])), "that seed over its band"
 
 
+def test_seeds_are_listed_in_the_set_up_as_they_are_in_a_file(sit_at, two_moons, tmp_path, monkeypatch):
+    person = sit_at(two_moons("heavy-ball", "newton", steps=4))
+    field = person.field("Seeds")
+    assert "a list" in field.editor.toolTip()
+    for typed, said in (
+        ("3, -5", "-5 is not accepted; a whole number ≥ 0 is needed"),
+        ("3, 5, 3", "3 stands there twice; each seed is needed once"),
+        (",", "[] is not accepted; a list of length ≥ 1 is needed"),
+        ("several", "'several' is not accepted; a whole number or a list is needed"),
+    ):
+        person.types(field.editor, typed)
+        assert (field.message.text(), field.editor.property("invalid")) == (said, True)
+    person.types(field.editor, "7,")
+    person.rests()
+    assert [shown.label for shown in person.session.runs] == ["Heavy ball", "Newton"]
+    assert person.session.runs[0].history.seed == 7 and field.editor.text() == "7,"
+    person.types(field.editor, "8, 3, 5")
+    person.rests()
+    assert not field.message.isVisible() and person.session.experiment.seeds == (8, 3, 5)
+    person.session.toggle()
+    person.sees("finished")
+    assert [shown.label for shown in person.session.runs[:3]] == [f"Heavy ball, seed {seed}" for seed in (8, 3, 5)]
+    model = person.window.table.runs
+    assert row(person, 0)[0] == "Heavy ball · 3 seeds"
+    assert [model.data(model.index(i, 0, model.index(1, 0))) for i in range(3)] == ["seed 8", "seed 3", "seed 5"]
+    person.window.settle()
+    bands = [line for line in person.window.curves.lines.shown if line.band is not None]
+    losses = [shown.history["loss"][-1] for shown in person.session.runs[3:]]
+    assert len(bands) == 2 and 10 ** bands[1].y[-1] == pytest.approx(np.median(losses))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "seeds.csv"), ""))
+    person.presses(Key.Key_E, CONTROL)
+    (export,) = person.window.findChildren(Export)
+    QTest.keyClick(export, Key.Key_Return)
+    with open(tmp_path / "seeds.csv", newline="", encoding="utf-8") as file:
+        assert list(dict.fromkeys(written["seed"] for written in csv.DictReader(file))) == ["8", "3", "5"]
+
+
 def test_what_is_exported_is_chosen(sit_at, two_moons, tmp_path, monkeypatch):
     person = sit_at(two_moons("heavy-ball", "newton", "adam", steps=12))
     person.session.toggle()

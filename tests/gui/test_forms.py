@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QToolTip, QVBoxLayout, QWidget
 
 from ngexplorer.gui.declared import unwrapped
-from ngexplorer.gui.forms import Choice, RecordForm
+from ngexplorer.gui.forms import Choice, Entry, RecordForm
 
 LONG = [(i, f"A data set with quite a long name, number {i}") for i in range(24)]
 
@@ -146,6 +146,10 @@ class Kettle(msgspec.Struct, frozen=True, kw_only=True):
     whistles: Annotated[bool, Meta(description="Whether it is heard")] = True
     metal: Annotated[Literal["steel", "copper"], Meta(description="What it is made of")] = "steel"
     layers: Annotated[tuple[Annotated[int, Meta(ge=1, le=9)], ...], Meta(max_length=3)] = (1, 2)
+    cups: Annotated[
+        Annotated[int, Meta(ge=1)] | Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)],
+        Meta(description="How many, or which"),
+    ] = 4
     afterwards: Annotated[Cooling | Still, Meta(title="After the fire")] = Cooling()
 
 
@@ -164,6 +168,7 @@ def test_a_new_setting_appears_as_the_right_control_with_its_bounds_unit_and_hel
     assert [by_name["Metal"].itemText(i) for i in range(2)] == ["steel", "copper"]
     assert by_name["Layers"].text() == "1, 2"
     assert by_name["Layers"].toolTip() == "At most 3 of them, each from 1, at most 9"
+    assert by_name["Cups"].toolTip() == "How many, or which\nFrom 1; or a list, at least 1 of them, each from 0"
     assert by_name["Rate"].toolTip() == "Degrees a second\nAbove 0, at most 1e12"
     afterwards = next(w for w in form.findChildren(Choice) if w.accessibleName() == "After the fire")
     assert afterwards.toolTip() == "Slower and slower."
@@ -177,3 +182,26 @@ def test_a_new_setting_appears_as_the_right_control_with_its_bounds_unit_and_hel
 
 def test_a_setting_without_bounds_or_help_has_nothing_to_tell():
     assert unwrapped("split_seed", int) == (int, "Split seed", "")
+
+
+def test_a_number_or_a_list_of_them_is_typed_in_one_line(qapp, qtbot, nothing_left_behind):
+    form = RecordForm(Kettle, "kettle")
+    form.show()
+    (line,) = [w for w in form.findChildren(Entry) if w.accessibleName() == "Cups"]
+    heard = []
+    form.changed.connect(lambda _, value: heard.append(value))
+
+    def typed(text):
+        line.selectAll()
+        QTest.keyClicks(line, text)
+        QTest.keyClick(line, Qt.Key.Key_Return)
+        return heard[-1]
+
+    assert [typed(text) for text in ("5", "3, 5, 8", "3;5", "7,", "3, x", "many")] == [
+        5, [3, 5, 8], [3, 5], [7], [3, "x"], "many",
+    ]  # fmt: skip
+    for value in (5, [3, 5, 8], [7]):
+        form.show_values({"cups": value})
+        assert typed(line.text()) == value, "what is shown means what it stands for"
+    form.close()
+    form.deleteLater()

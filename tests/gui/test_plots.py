@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QPainter, QPicture
+from PySide6.QtWidgets import QApplication
 
 from ngexplorer.analysis.relief import contour_levels
 from ngexplorer.curvature.exactness import LARGEST_BY_PRODUCTS, LARGEST_EXACT
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import chosen_plane, trajectory
-from ngexplorer.gui.plots.axes import between_decades, compact, logarithm, power_of_ten
+from ngexplorer.gui.plots.axes import Frame, compact, logarithm, power_of_ten
 from ngexplorer.gui.plots.lines import Line, bounds, pen
+from ngexplorer.gui.plots.log_ticks import between_decades
 from ngexplorer.gui.plots.paths import holding
 from ngexplorer.gui.plots.strokes import Strokes, clipped, dashed
 from ngexplorer.gui.plots.tags import Tag, Tags, spread
@@ -141,9 +143,36 @@ def test_numbers_are_short_with_a_true_minus(value, text):
 def test_along_a_log_axis_stand_a_few_round_numbers_however_narrow_it_is(low, width):
     high = low + width
     decades = range(math.ceil(low), math.floor(high) + 1)
-    found = between_decades(low, high, len(decades))
+    found = between_decades(low, high, list(map(float, decades)))
     assert all(low <= v <= high for v in found)
     assert 4 <= len(found) + len(set(decades) - {round(v, 9) for v in found}) <= 15
+
+
+@pytest.mark.parametrize("height", [110, 160, 300])
+@pytest.mark.parametrize("span", [0.005, 0.04, 0.2, 0.6, 1.2, 2.2, 3.5, 9.0, 30.0])
+@pytest.mark.parametrize("low", [-9.37, -3.88, -0.05, 0.52])
+def test_a_log_axis_has_two_numbers_at_least_that_have_room(qapp, qtbot, height, low, span):
+    frame = Frame(themes.DARK)
+    qtbot.addWidget(frame)
+    frame.resize(300, height)
+    frame.set_log(y=True)
+    frame.show()
+    frame.view.setRange(xRange=(0, 1), yRange=(low, low + span), padding=0)
+    QApplication.processEvents()
+    axis, picture = frame.item.getAxis("left"), QPicture()
+    painter = QPainter(picture)
+    _, _, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    numbers = [(rectangle, text) for rectangle, _, text in texts if not text.startswith("×")]
+    assert len({text for _, text in numbers}) >= 2
+    rectangles = [rectangle for rectangle, _, _ in texts]
+    assert not any(one.intersects(other) for one, other in combinations(rectangles, 2))
+    factor = next((text for _, _, text in texts if text.startswith("×")), None)
+    assert (factor is None) == (axis.factor is None)
+    if factor is not None:
+        for rectangle, text in numbers:
+            share = (axis.height() - rectangle.center().y()) / axis.height()
+            assert math.log10(float(text)) + axis.factor == pytest.approx(low + share * span, abs=0.02 * span)
 
 
 def test_powers_of_ten_are_written_as_people_do():

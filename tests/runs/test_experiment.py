@@ -393,10 +393,36 @@ def test_several_seeds_are_runs_of_their_own_that_share_the_cases_and_not_the_st
     assert [line.split(",")[:4] for line in lines[1::6]] == [["mine", "newton", str(seed), "0"] for seed in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("seeds", [0, 65, 1.5, "many"])
-def test_a_number_of_seeds_that_cannot_be_is_refused(seeds):
-    with pytest.raises(SettingError, match="seeds"):
-        parse(WHOLE.replace("steps = 5", f"steps = 5\nseeds = {seeds!r}"), "here")
+def test_seeds_may_be_listed(tmp_path):
+    experiment = parse(WHOLE.replace("steps = 5", "steps = 5\nseeds = [8, 3]"), "here")
+    assert experiment.entries == [(0, 8), (0, 3)]
+    assert parse(to_toml(experiment), "again") == experiment
+    race = experiment.race()
+    race.begin()
+    first = [float(run.history["loss"][0]) for run in race.runs]
+    for seed, loss in zip((8, 3), first, strict=True):
+        alone = msgspec.structs.replace(experiment, seeds=1, seed=seed)
+        assert float(alone.objective().value(alone.objective().initial_parameters)) == loss
+    assert float(experiment.objective().value(experiment.objective().initial_parameters)) == first[0]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ("0", "seeds: 0 is not accepted; a whole number ≥ 1 is needed"),
+        ("65", "seeds: 65 is not accepted; a whole number ≤ 64 is needed"),
+        ("1.5", "seeds: 1.5 is not accepted; a whole number or a list is needed"),
+        ("'many'", "seeds: 'many' is not accepted; a whole number or a list is needed"),
+        ("[]", "seeds: [] is not accepted; a list of length ≥ 1 is needed"),
+        ("[3, -5]", "seeds[1]: -5 is not accepted; a whole number ≥ 0 is needed"),
+        ("[3, 'x']", "seeds[1]: 'x' is not accepted; a whole number is needed"),
+        ("[3, 5, 3]", "seeds[2]: 3 stands there twice; each seed is needed once"),
+    ],
+)
+def test_seeds_that_cannot_be_are_refused(seeds, said):
+    with pytest.raises(SettingError) as refused:
+        parse(WHOLE.replace("steps = 5", f"steps = 5\nseeds = {seeds}"), "here").check()
+    assert str(refused.value).removeprefix("here: ") == said
 
 
 def test_of_two_optimizers_of_one_recipe_the_second_is_named_by_what_differs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -10,19 +11,24 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QRectF, Qt, Signal
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.log_ticks import log_ticks
 
-_FEW = 4
-"""So many numbers at least stand along a log axis: those at its ends are not written."""
+_LONGEST = 6
+"""So many characters of a number have room beside a vertical axis."""
+_LINE = 13.0
+"""The height of a number, pixels."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power_of_ten(exponent: int) -> str:
     """10 to that power as people write it: plain digits near one, else 10ⁿ."""
-    if -3 < exponent < 4:
-        return f"{10.0**exponent:g}"
+    return f"{10.0**exponent:g}" if -3 < exponent < 4 else _power(exponent)
+
+
+def _power(exponent: int) -> str:
     return "10" + str(exponent).translate(_SUPERSCRIPT)
 
 
@@ -39,38 +45,48 @@ class Axis(pg.AxisItem):
     on an axis of steps or ranks."""
 
     whole = False
+    factor: int | None = None
+    """The exponent of a power of ten that the numbers of a log axis are multiples of, where they would be too long."""
 
     def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
-        return [power_of_ten(round(v)) if abs(v - round(v)) < 1e-9 else f"{10.0**v:.6g}" for v in values]
+        factor = self.factor
+        return [_text(v) if factor is None else f"{10.0 ** (v - factor):.6g}" for v in values]
 
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
-        return [text.replace("-", "−") for text in super().tickStrings(values, scale, spacing)]
+        return [_short(text) for text in super().tickStrings(values, scale, spacing)]
 
     def tickValues(self, low: float, high: float, size: float) -> Any:
         if not self.logMode:
             ticks = super().tickValues(low, high, size)
             return [(spacing, values) for spacing, values in ticks if spacing >= 1] if self.whole else ticks
-        first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
-        step = max(1, math.ceil((last - first + 1) / max(size / 40, 1)))
-        decades = [float(v) for v in range(first, last + 1) if v % step == 0]
-        if high - low >= 2:
-            return [(step, decades)]
-        return [(1.0, decades), (0.3, between_decades(low, high, len(decades)))]
+        decades, between = log_ticks(low, high, size)
+        texts = [_text(v) for v in (*decades, *between)]
+        wide = any(len(text) > _LONGEST for text in texts)
+        self.factor = math.floor(low) if wide else None
+        return [(1.0, decades), (0.3, between)]
+
+    def generateDrawSpecs(self, painter: Any) -> Any:
+        """With the power of ten that the numbers are multiples of, over them."""
+        specs = super().generateDrawSpecs(painter)
+        if specs is None or not self.logMode or self.factor is None:
+            return specs
+        axis, ticks, texts = specs
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
+        above = QRectF(0.0, 0.0, self.width() - self.style["tickTextOffset"][0], _LINE)
+        below = [text for text in texts if not text[0].intersects(above)]
+        return axis, ticks, [*below, (above, flags, f"×{_power(self.factor)}")]
 
 
-def between_decades(low: float, high: float, decades: int) -> list[float]:
-    """Logarithms of a few round numbers within less than two decades, of which so many are marked already: 2 and 5, 3
-    and 7 too where these are few, and even steps where they all are."""
-    for multiples in ((2, 5), (2, 3, 5, 7)):
-        exponents = range(math.floor(low), math.ceil(high))
-        found = [v for k in exponents for m in multiples if low <= (v := k + math.log10(m)) <= high]
-        if decades + len(found) >= _FEW:
-            return found
-    least, span = 10.0**low, 10.0**high - 10.0**low
-    power = 10.0 ** math.floor(math.log10(span / _FEW))
-    step = max((m * power for m in (1, 2, 5) if m * power <= span / _FEW), default=power)
-    first = math.ceil(least / step)
-    return [math.log10(k * step) for k in range(first, first + 4 * _FEW) if low <= math.log10(k * step) <= high]
+def _text(logarithm: float) -> str:
+    """The number of that logarithm: a whole decade as a power of ten."""
+    if abs(logarithm - round(logarithm)) < 1e-9:
+        return power_of_ten(round(logarithm))
+    return _short(f"{10.0**logarithm:.6g}")
+
+
+def _short(text: str) -> str:
+    """A number with true minus signs, its exponent without zeros that mean nothing: there is little room."""
+    return re.sub(r"e([+-])0*", lambda found: "e−" if found[1] == "-" else "e", text).replace("-", "−")
 
 
 class BrokenAxis(Axis):
