@@ -42,7 +42,7 @@ def raced(sit_at, two_moons):
 def on(person, name):
     """Choose a plane in the list, and wait for the finest picture."""
     view = person.window.trajectory
-    person.chooses(view.plane, chosen_plane.BY_NAME[name].title)
+    person.chooses(view.plane.list, chosen_plane.BY_NAME[name].title)
     person.until(lambda: (view.pull(), view.unseen is not None or view.pictured is not None)[1])
     if view.unseen is None:
         person.until(lambda: (view.pull(), view.settled and view.pictured.kind == name)[1])
@@ -161,10 +161,63 @@ def test_the_plane_of_a_step_follows_the_timeline(raced):
     person.until(lambda: (view.pull(), view.pictured is not None)[1])
 
 
+def test_a_plane_goes_through_the_steps_that_were_kept(raced):
+    person, view = raced
+    runs = person.session.runs
+    named = dict(person.window.actions_.listed())
+    on(person, "checkpoints")
+    assert not view.plane.release.isEnabled() and "start, best" in view.plane.release.property("why_not")
+
+    def keeps(number, step):
+        view.run.pick(number)
+        person.session.set_time(step)
+        named["Trajectory: Keep this step for the plane"].trigger()
+        before = view.pictured
+        person.until(lambda: (view.pull(), view.settled and view.pictured is not before)[1])
+        person.window.settle()
+        return view.surface.plane
+
+    def at(number, step):
+        return runs[number].history.parameters(step)[0]
+
+    first = keeps(1, 3)
+    np.testing.assert_allclose(first.origin, plane_through(np.stack((at(1, 3), at(1, 0), at(1, 8)))).origin)
+    named["Trajectory: Keep this step for the plane"].trigger()  # once more: it is kept already
+    second = keeps(2, 5)
+    wanted = plane_through(np.stack((at(1, 3), at(2, 5), at(2, 0))))
+    np.testing.assert_allclose(second.axes, wanted.axes, atol=1e-8)
+    third = keeps(0, 6)
+    wanted = plane_through(np.stack((at(1, 3), at(2, 5), at(0, 6))))
+    np.testing.assert_allclose(third.axes, wanted.axes, atol=1e-8)
+    assert "through Newton step 3, Natural gradient step 5 and Heavy ball step 6" in view.subtitle.text()
+    np.testing.assert_allclose(view.lines.shown[-1].rings, third.project(np.stack((at(1, 3), at(2, 5), at(0, 6))))[0])
+    fourth = keeps(0, 7)
+    assert third.project(at(1, 3)[None])[1] < 1e-9 < fourth.project(at(1, 3)[None])[1], "the oldest is let go"
+    person.session.set_time(None)
+    named["Trajectory: Start, best and end again"].trigger()
+    person.until(lambda: (view.pull(), view.settled and view.surface.plane is not fourth)[1])
+    view.pull()
+    assert "through Heavy ball's start" in view.subtitle.text()
+
+
+def test_highlighted_runs_give_the_ends_that_a_plane_goes_through(sit_at, two_moons):
+    person = sit_at(two_moons("heavy-ball", "newton", "natural-gradient", "adam", steps=4))
+    person.session.toggle()
+    person.sees("finished")
+    person.draws_all()
+    view = person.window.trajectory
+    on(person, "ends")
+    assert "through the ends of Heavy ball, Newton and Natural gradient" in view.subtitle.text()
+    person.session.highlight({3, 1})
+    person.until(lambda: (view.pull(), "ends of Newton, Adam and Heavy ball" in view.subtitle.text())[1])
+    ends = np.stack([thetas_of(person.session.runs[number])[-1] for number in (1, 3, 0)])
+    np.testing.assert_allclose(view.surface.plane.origin, plane_through(ends).origin)
+
+
 def test_other_random_directions_are_other_ones(raced):
     person, view = raced
     first = on(person, "random").surface.plane
-    view.redraw.trigger()
+    view.plane.redraw.trigger()
     person.until(lambda: (view.pull(), view.settled and view.surface.plane is not first)[1])
     here = person.session.runs[0].history.parameters(8)[0]
     again = filter_normalised_plane(person.session.runs[0].run.objective, np.asarray(here), 1)
@@ -173,13 +226,13 @@ def test_other_random_directions_are_other_ones(raced):
 
 def test_what_cannot_be_shown_is_out_of_use_and_says_why(raced):
     person, view = raced
-    reasons = {name: action.property("why_not") for name, action in view.planes.items()}
+    reasons = {name: action.property("why_not") for name, action in view.plane.actions.items()}
     assert "needs two" in reasons["parameters"] and "uses none" in reasons["in-use"]
     assert not any(reasons[name] for name in ("principal", "random", "step", "hessian", "ends", "checkpoints"))
     person.session.set_hidden(1, True)
     view.pull()
-    assert view.planes["ends"].property("why_not") == "Three visible runs are needed; there are 2"
-    assert not view.planes["ends"].isEnabled() and not view.basins.isEnabled()
+    assert view.plane.actions["ends"].property("why_not") == "Three visible runs are needed; there are 2"
+    assert not view.plane.actions["ends"].isEnabled() and not view.basins.isEnabled()
 
 
 def test_every_plane_and_switch_is_in_the_palette(raced):
@@ -187,11 +240,18 @@ def test_every_plane_and_switch_is_in_the_palette(raced):
     named = dict(person.window.actions_.listed())
     for kind in chosen_plane.KINDS:
         assert f"Trajectory on: {kind.title}" in named
-    for words in ("Relief", "Profile", "Basins", "Other random directions", "Move the start left"):
+    for words in (
+        "Relief",
+        "Profile",
+        "Basins",
+        "Other random directions",
+        "Keep this step for the plane",
+        "Move the start left",
+    ):
         assert f"Trajectory: {words}" in named
     named["Trajectory on: Eigenvectors of H"].trigger()
     person.until(lambda: (view.pull(), view.settled and view.pictured.kind == "hessian")[1])
-    assert view.plane.currentText() == "Eigenvectors of H"
+    assert view.plane.list.currentText() == "Eigenvectors of H"
 
 
 # Refinement, relief, profile.

@@ -48,8 +48,8 @@ KINDS = (
     Kind("step", "Step and gradient", "The run's last step across, the gradient it was taken from up", True),
     Kind("hessian", "Eigenvectors of H", "The Hessian's largest and smallest eigenvalue where the run is", True),
     Kind("in-use", "Eigenvectors in use", "The two largest eigenvalues of the matrix that the run uses", True),
-    Kind("ends", "Three ends", "Through the ends of the first three visible runs"),
-    Kind("checkpoints", "Start, best, end", "Through the run's start, its lowest loss and its end"),
+    Kind("ends", "Three ends", "Through the ends of three visible runs, those that are highlighted first"),
+    Kind("checkpoints", "Three checkpoints", "Through the steps kept for it, else the run's start, best and end"),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -67,14 +67,18 @@ class Material:
     label: str
     """Of the run that is looked at, as are those below."""
     here: Snapshot
+    """At the current time."""
     before: Snapshot | None
     """The snapshot before `here`: the step in between is the last one."""
     start: Snapshot
     best: Snapshot
     middle: Snapshot
+    end: Snapshot
     optimizer: Optimizer
     ends: list[tuple[str, Snapshot]]
-    """The ends of the first three visible runs."""
+    """The ends of three runs."""
+    kept: list[tuple[str, Snapshot]] = field(default_factory=list)
+    """The steps that a person wants a plane to go through, three at most, each with its run's name."""
     draw: int = 0
     """Which random directions are drawn."""
 
@@ -218,11 +222,33 @@ def _ends(material: Material, _: Cancel) -> _Placed:
 
 
 def _checkpoints(material: Material, _: Cancel) -> _Placed:
-    start, best, here = material.start, material.best, material.here
-    if best[0] in (start[0], here[0]):  # where a run ends in its best, the plane goes through its middle
+    if material.kept:
+        return _through_kept(material)
+    start, best, end = material.start, material.best, material.end
+    if best[0] in (start[0], end[0]):  # where a run ends in its best, the plane goes through its middle
         words = f"through {material.label}'s start, step {material.middle[0]} and its best, step {best[0]}"
-        return _through(material, [start, material.middle, here], words)
-    return _through(material, [start, best, here], f"through {material.label}'s start, best (step {best[0]}) and end")
+        return _through(material, [start, material.middle, end], words)
+    return _through(material, [start, best, end], f"through {material.label}'s start, best (step {best[0]}) and end")
+
+
+def _through_kept(material: Material) -> _Placed:
+    """Through the kept steps, and where they are fewer than three through what is known of the run."""
+    others = [(material.label, one) for one in (material.start, material.end, material.best, material.middle)]
+    three: dict[tuple[str, int], Snapshot] = {}
+    for label, (step, theta) in [*material.kept, *others]:
+        three.setdefault((label, step), (step, theta))
+    chosen = list(three.items())[:3]
+    if len(chosen) < 3:
+        raise ValueError(f"{material.label} has too few steps: a plane goes through three")
+    return _through(material, [at for _, at in chosen], f"through {_steps([place for place, _ in chosen])}")
+
+
+def _steps(places: list[tuple[str, int]]) -> str:
+    """Steps in words, those of one run together: "Newton steps 0, 3 and Adam step 8"."""
+    found: dict[str, list[str]] = {}
+    for label, step in places:
+        found.setdefault(label, []).append(f"{step:,}")
+    return _listed([f"{label} step{'s' * (len(at) > 1)} {', '.join(at)}" for label, at in found.items()])
 
 
 _PLACES: dict[str, Callable[[Material, Cancel], _Placed]] = {
@@ -263,4 +289,4 @@ def _around_paths(material: Material, plane: Plane, words: str) -> _Placed:
 
 
 def _listed(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QAction, QActionGroup, QColor
+from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import QBoxLayout, QToolButton
 
 from ngexplorer.analysis.planes import Plane, Surface, Window
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.plots import chosen_plane
 from ngexplorer.gui.plots.axes import Frame
 from ngexplorer.gui.plots.basins import BasinsLayer
-from ngexplorer.gui.plots.chosen_plane import BY_NAME, KINDS, Material, Seen, Unseen
+from ngexplorer.gui.plots.chosen_plane import BY_NAME, Material, Seen, Unseen
 from ngexplorer.gui.plots.ground import Ground
 from ngexplorer.gui.plots.lines import Line, Lines, bounds, pen
 from ngexplorer.gui.plots.other_parameters import OtherParameters
 from ngexplorer.gui.plots.path_profile import PathProfile
 from ngexplorer.gui.plots.paths import Projections, holding
 from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.plane_choice import PlaneChoice, use
 from ngexplorer.gui.plots.remaining import Remaining
 from ngexplorer.gui.plots.run_choice import RunChoice
 from ngexplorer.gui.plots.start import Start
@@ -51,34 +51,23 @@ class TrajectoryView(View):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Trajectory")
-        self.plane = Choice([(kind.name, kind.title) for kind in KINDS], [kind.help for kind in KINDS])
-        self.plane.setAccessibleName("Plane on which the loss is shown")
-        self.plane.setToolTip("The plane on which the loss is shown")
-        self.plane.picked.connect(self.choose)
         self.run = RunChoice(session, "The run whose point, step, profile and basins are looked at")
         self.run.changed.connect(self._another_run)
+        self.plane = PlaneChoice(session, self.run, self)
+        self.plane.changed.connect(self._another_picture)
         self.relief = self._switch("Relief", "Shaded relief in place of contours")
         self.profile = self._switch("Profile", "The loss along the run's path, true and as the plane has it")
         self.basins = self._switch("Basins", "Where the run's method ends from many starts, of two parameters")
         self.elsewhere = self._switch(
             "Other parameters", "The run's method with its steps taken in a Gaussian's other parameters"
         )
-        self.redraw = QAction("Other random directions", self)
-        self.redraw.setToolTip("Draw two other directions")
-        self.redraw.triggered.connect(self._draw_others)
-        self.chosen: str | None = None
-        """The plane that a person chose; None: the two parameters of a test function, else the paths' own."""
-        self._choices = QActionGroup(self)
-        self.planes = {kind.name: self._plane_action(kind) for kind in KINDS}
         button, menu = more_button(session, "Plane, relief, profile, basins, other parameters, pictures")
-        chosen = menu.addMenu("Plane")
-        chosen.addActions(list(self.planes.values()))
-        for action in (self.redraw, self.relief, self.profile, self.basins, self.elsewhere):
-            menu.addAction(action)
+        self.plane.add_to(menu)
+        menu.addActions([self.relief, self.profile, self.basins, self.elsewhere])
         menu.addSeparator()
         self.add_pictures(menu)
         self._switches = [self._button(action) for action in (self.relief, self.profile, self.basins, self.elsewhere)]
-        for widget in (self.plane, self.run, *self._switches, button):
+        for widget in (self.plane.list, self.run, *self._switches, button):
             self.head.addWidget(widget)
         # What is hidden where there is little room must not ask for it.
         for widget in (self.title, *self._switches):
@@ -116,7 +105,6 @@ class TrajectoryView(View):
         self._asked_at = -math.inf
         self._generation = 0
         self._remaining = Remaining()
-        self._random = 0
         self._allowed: Any = None
         """What `_allow` last put in use: it is asked at every picture."""
         self._of: Experiment | None = None
@@ -143,18 +131,12 @@ class TrajectoryView(View):
         button.setAccessibleName(action.toolTip())
         return button
 
-    def _plane_action(self, kind: chosen_plane.Kind) -> QAction:
-        action = QAction(kind.title, self)
-        action.setToolTip(kind.help)
-        action.setCheckable(True)
-        action.triggered.connect(lambda _=False, name=kind.name: self.choose(name))
-        self._choices.addAction(action)
-        return action
-
     @property
     def offered(self) -> list[tuple[str, QAction, str, str]]:
         """What it can do, for the palette: key, action, group, and what it does in words."""
-        found = [(f"plane-{name}", action, "Trajectory on", action.toolTip()) for name, action in self.planes.items()]
+        found = [
+            (f"plane-{name}", action, "Trajectory on", action.toolTip()) for name, action in self.plane.actions.items()
+        ]
         found += [
             (f"trajectory-{name}", action, "Trajectory", action.toolTip())
             for name, action in (
@@ -162,7 +144,9 @@ class TrajectoryView(View):
                 ("profile", self.profile),
                 ("basins", self.basins),
                 ("elsewhere", self.elsewhere),
-                ("redraw", self.redraw),
+                ("redraw", self.plane.redraw),
+                ("keep", self.plane.keep),
+                ("release", self.plane.release),
             )
         ]
         words = "Of a test function: the runs start anew from there"
@@ -170,41 +154,28 @@ class TrajectoryView(View):
 
     def choose(self, name: str) -> None:
         """Look at the loss on another plane."""
-        self.chosen = name
-        self._another_picture()
+        self.plane.choose(name)
 
     @property
     def kind(self) -> str:
-        """The plane that is looked at: the chosen one where there is one, else the usual one."""
-        usual = "principal" if self.landscape is None else "parameters"
-        return self.chosen if self.chosen is not None and self._refusal(self.chosen) is None else usual
-
-    def _refusal(self, kind: str) -> str | None:
-        shown = self.run.chosen
-        if shown is None:
-            return None
-        return chosen_plane.refusal(kind, shown.run.objective, shown.run.optimizer, len(self.session.measures))
+        """The plane that is looked at."""
+        return self.plane.kind
 
     def _allow(self) -> None:
         """Put in use what can be had now; what cannot says why."""
-        reasons, kind = [self._refusal(kind.name) for kind in KINDS], self.kind
-        allowed = (reasons, kind, self.landscape is not None)
-        if allowed == self._allowed:
+        of_plane = self.plane.allow()
+        elsewhere = self.others.refusal(self.run.chosen)
+        allowed = (self._flat, self.landscape is not None, elsewhere)
+        if not of_plane and allowed == self._allowed:
             return
         self._allowed = allowed
-        self.plane.refuse(reasons)
-        self.plane.show_value(kind)
-        for action, reason in zip(self.planes.values(), reasons, strict=True):
-            _use(action, reason or "")
-        self.planes[kind].setChecked(True)
         flat = "" if self._flat else "Only on the plane of an objective's two parameters"
-        _use(self.basins, flat)
-        _use(self.elsewhere, self.others.refusal(self.run.chosen) or flat)
+        use(self.basins, flat)
+        use(self.elsewhere, elsewhere or flat)
         self._show_switches()
-        _use(self.redraw, "" if kind == "random" else "Only for random directions")
         start = flat if self.landscape is not None else "Only of a test function of two parameters"
         for action in self.start.actions.values():
-            _use(action, start)
+            use(action, start)
 
     def _switched(self) -> None:
         self.path_profile.setVisible(self.profile.isChecked())
@@ -230,10 +201,6 @@ class TrajectoryView(View):
         self.frame.release()
         self.invalidate()
 
-    def _draw_others(self) -> None:
-        self._random += 1
-        self._another_picture()
-
     def _show_switches(self) -> None:
         """In the head, where there is room for them: the rarest only where it can be had."""
         for button in self._switches:
@@ -254,11 +221,7 @@ class TrajectoryView(View):
     @property
     def landscape(self) -> LandscapeNetwork | None:
         """The test function that is raced on, if it is one."""
-        race = self.session.race
-        if race is None or not race.runs:
-            return None
-        model = race.runs[0].objective.model
-        return model if isinstance(model, LandscapeNetwork) else None
+        return self.plane.landscape
 
     @property
     def surface(self) -> Surface | None:
@@ -304,11 +267,11 @@ class TrajectoryView(View):
         which: tuple[Any, ...] = (session.generation, kind)
         if kind == "parameters" and self.landscape is not None:
             return (*which, self._window or self.landscape.window)
-        which = (*which, round(self._aspect(), 1), session.state == "running", self._random)
+        which = (*which, self.plane.of_kind, round(self._aspect(), 1), session.state == "running")
         if BY_NAME[kind].local and shown is not None:
             return (*which, self.run.number, session.step_of(shown))
         paths = tuple((shown.contender, len(shown.history)) for shown in session.measures)
-        return (*which, paths, self.run.number if kind == "checkpoints" else None)
+        return (*which, paths)
 
     def _aspect(self) -> float:
         """Width over height of the picture."""
@@ -344,7 +307,7 @@ class TrajectoryView(View):
 
     def _due(self, question: Any) -> bool:
         """Whether it is time to ask: at once of another race or plane; of more steps after a rest."""
-        if self._asked is None or self._asked[:2] != question[:2]:
+        if self._asked is None or self._asked[:3] != question[:3]:
             return True
         if BY_NAME[self.kind].local and self.session.state != "running":
             return monotonic() - self._asked_at > _CALM or self.session.analyst.idle
@@ -356,7 +319,8 @@ class TrajectoryView(View):
         measures = session.measures
         steps = shown.history.snapshots
         until = steps.until(session.step_of(shown), max(len(steps), 1))
-        losses = shown.history.column("loss", 0, session.step_of(shown) + 1)
+        whole = steps.until(shown.run.step, max(len(steps), 1))
+        losses = shown.history.column("loss", 0, shown.run.step + 1)
         best, at = shown.history.parameters(int(np.nanargmin(losses)) if np.isfinite(losses).any() else 0)
         return Material(
             objective=shown.run.objective,
@@ -366,12 +330,14 @@ class TrajectoryView(View):
             label=shown.label,
             here=until[-1],
             before=until[-2] if len(until) > 1 else None,
-            start=until[0],
+            start=whole[0],
             best=(at, best),
-            middle=until[len(until) // 2],
+            middle=whole[len(whole) // 2],
+            end=whole[-1],
             optimizer=shown.run.optimizer,
-            ends=[(one.label, one.history.snapshots.until(one.run.step, 1)[-1]) for one in measures[:3]],
-            draw=self._random,
+            ends=[(one.label, one.history.snapshots.until(one.run.step, 1)[-1]) for one in self.plane.ends],
+            kept=self.plane.kept,
+            draw=self.plane.draw,
         )
 
     def _answered(self, key: str, generation: int, answer: Any) -> None:
@@ -551,9 +517,3 @@ def _shares(seen: Seen, off_plane: float) -> str:
     else:
         words = f"{seen.words} · {first} + {second} of all variance"
     return f"{words} · off-plane residual ≤ {100 * off_plane:.0f} %"
-
-
-def _use(action: QAction, why_not: str) -> None:
-    """Put an action in use, or out of use with a reason."""
-    action.setEnabled(not why_not)
-    action.setProperty("why_not", why_not)
