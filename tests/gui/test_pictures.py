@@ -5,7 +5,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage
 from PySide6.QtSvg import QSvgRenderer
 
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.stage import Stage
+from ngexplorer.gui.plots.stage import BUDGET, Stage
 
 
 @pytest.fixture
@@ -80,28 +80,60 @@ class Drawn:
         return True
 
 
-def test_the_plot_under_the_pointer_is_drawn_at_every_frame_and_the_others_in_turns():
-    views = [Drawn(0.004, under=i == 2) for i in range(6)]
-    stage = Stage(views)
+@pytest.fixture
+def stage_of(monkeypatch):
+    """A stage of these views whose turns are taken when the test says so, and what was put off."""
+
+    def made(views):
+        turns = []
+        monkeypatch.setattr(Stage, "_later", lambda self, work: turns.append(work))
+        return Stage(views), turns
+
+    return made
+
+
+def whole(stage, turns):
+    """One frame with all its turns."""
+    stage.frame()
+    while turns:
+        turns.pop()()
+
+
+def test_the_plot_under_the_pointer_is_drawn_at_every_frame_and_the_others_in_turns(stage_of):
+    views = [Drawn(0.4 * BUDGET, under=i == 2) for i in range(6)]
+    stage, turns = stage_of(views)
     for _ in range(50):
-        stage.frame()
+        whole(stage, turns)
     assert views[2].pictures == 50
-    assert [view.pictures for i, view in enumerate(views) if i != 2] == [10] * 5, (
-        "4 + 4 ms fit in a frame, 4 more do not"
-    )
+    assert [view.pictures for i, view in enumerate(views) if i != 2] == [10] * 5, "two fit in a frame, a third does not"
 
 
-def test_what_costs_more_than_a_frame_is_drawn_in_its_turn_nevertheless():
-    views = [Drawn(0.001, under=True), Drawn(0.030), Drawn(0.001), Drawn(0.001)]
-    stage = Stage(views)
+def test_what_costs_more_than_a_frame_is_drawn_in_its_turn_nevertheless(stage_of):
+    views = [Drawn(0.001, under=True), Drawn(1.5 * BUDGET), Drawn(0.001), Drawn(0.001)]
+    stage, turns = stage_of(views)
     for _ in range(20):
-        stage.frame()
+        whole(stage, turns)
     assert views[1].pictures >= 9 and views[2].pictures == views[3].pictures >= 9
 
 
-def test_a_view_that_is_not_seen_is_not_even_asked():
+def test_each_picture_has_a_turn_of_the_event_loop_to_itself(stage_of):
+    """What a person does meanwhile is answered between two of them."""
+    views = [Drawn(0.001, under=i == 1) for i in range(3)]
+    stage, turns = stage_of(views)
+    stage.frame()
+    assert [view.pictures for view in views] == [0, 1, 0] and len(turns) == 1
+    turns.pop()()
+    assert [view.pictures for view in views] == [1, 1, 0]
+    stage.frame()  # a frame that comes before this one is over
+    assert [view.pictures for view in views] == [1, 1, 0]
+    while turns:
+        turns.pop()()
+    assert [view.pictures for view in views] == [1, 1, 1]
+
+
+def test_a_view_that_is_not_seen_is_not_even_asked(stage_of):
     views = [Drawn(0.001), Drawn(0.001, seen=False), Drawn(0.001, under=True, seen=False)]
-    stage = Stage(views)
+    stage, turns = stage_of(views)
     for _ in range(5):
-        stage.frame()
+        whole(stage, turns)
     assert [view.looks for view in views] == [5, 0, 0]

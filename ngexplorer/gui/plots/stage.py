@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import QTimer
 
 from ngexplorer.gui.plots.view import View
 
-BUDGET = 0.010
-"""Seconds of each frame that drawing may take, painting included: the rest is for input, and for the runs."""
+BUDGET = 0.022
+"""Seconds of each frame that drawing may take, painting included: the rest is for all else that the window does."""
 
 
 class Stage:
-    """The views of a window, of which only those that can be seen are drawn, and cost anything."""
+    """The views of a window, of which only those that can be seen are drawn, and cost anything.
+
+    Each picture has a turn of the event loop to itself, so that input waits for one of them, not for all of a frame.
+    """
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views = list(views)
         self._waiting = list(views)
         """All but the one under the pointer, the longest unserved first."""
+        self._frame: Iterator[None] | None = None
+        """What is left to do of the frame under way."""
 
     def frame(self) -> None:
-        """Draw what changed, within the budget; what is left over comes first at the next frame."""
-        began = perf_counter()
+        """Begin a frame: draw what changed, within the budget; what is left over comes first at the next frame. One
+        that is late is not begun."""
+        if self._frame is None:
+            self._frame = self._pictures()
+            self._turn()
+
+    def _turn(self) -> None:
+        """The next picture of the frame: painted, and what has happened meanwhile answered, before the one after."""
+        assert self._frame is not None
+        if next(self._frame, self) is self:
+            self._frame = None
+        else:
+            self._later(self._turn)
+
+    def _later(self, work: Callable[[], Any]) -> None:
+        """Do it in the next turn of the event loop, if the window is still there."""
+        QTimer.singleShot(0, self.views[0], work)
+
+    def _pictures(self) -> Iterator[None]:
+        """Draw the pictures of one frame, each when it is asked for."""
         under = next((view for view in self.views if view.seen and view.underMouse()), None)
-        spent = under.cost if under is not None and under.pull() else 0.0
-        served = []
-        for view in self._waiting:
+        spent, served = 0.0, 0
+        if under is not None and under.pull():
+            spent = under.cost
+            yield
+        for view in list(self._waiting):
             if view is under or view.can_wait or not view.seen:
                 continue
             # One at least: a view that costs more than a frame has would never be drawn.
-            if served and max(spent, perf_counter() - began) + view.cost > BUDGET:
-                break
-            served.append(view)
+            if served and spent + view.cost > BUDGET:
+                return
+            served += 1
+            self._waiting.remove(view)
+            self._waiting.append(view)
+            began = perf_counter()
             if view.pull():
                 spent += view.cost
-        self._waiting = [view for view in self._waiting if view not in served] + served
+                yield
+            else:
+                spent += perf_counter() - began
