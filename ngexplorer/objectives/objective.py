@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ngexplorer.cancellation import UNWATCHED, Watch
 from ngexplorer.objectives import soundness
+from ngexplorer.objectives.flops import FlopCount
 from ngexplorer.objectives.losses import Loss
 from ngexplorer.objectives.networks import (
     GeneralNetwork,
@@ -263,11 +264,9 @@ class Objective:
 
         Elementwise work is not counted, so at least two operations a parameter and pass are assumed.
         """
-        from torch.utils.flop_counter import FlopCounterMode
-
         few = taken(self.inputs, slice(0, _FEW))
-        with FlopCounterMode(display=False) as counter:
+        with FlopCount() as counted:
             self.network.evaluate(self.initial_parameters, few)
         return (2.0 if self.network.single else 3.0) * max(
-            counter.get_total_flops() * self.cases / cases_of(few), 2 * self.parameters
+            counted.total * self.cases / cases_of(few), 2 * self.parameters
         )

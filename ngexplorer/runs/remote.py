@@ -25,7 +25,7 @@ from ngexplorer.runs.race import Race, Run
 from ngexplorer.runs.record import Lineup, Origin, Record, State, Turns
 from ngexplorer.runs.tape import Tape
 
-_PACE = 1 / 40
+_PACE = 1 / 30
 """Seconds between two reports, where steps are shorter."""
 _LEAVE: Command = ("leave",)
 
