@@ -290,6 +290,7 @@ class Arrangement:
         preferences.keep_state("layout/window", self._window.saveGeometry())
         preferences.keep_state("layout/panels", self._window.saveState(VERSION))
         preferences.keep_state("layout/plots", self.plots.saveState(VERSION))
+        preferences.rows_chosen = self.rows_chosen
 
     def restore(self, preferences: Preferences) -> None:
         """Put everything where it was, and what would be off the screen back onto it; all as at first where the state
@@ -298,7 +299,7 @@ class Arrangement:
         if window.isEmpty():
             return
         self._window.restoreGeometry(window)
-        self._settled = self.rows_chosen = True
+        self._settled, self.rows_chosen = True, preferences.rows_chosen
         whole = self._window.restoreState(panels, VERSION) and self.plots.restoreState(plots, VERSION)
         if not whole:
             self.reset()

@@ -44,6 +44,15 @@ class Preferences:
         self._write(key, state)
 
     @property
+    def rows_chosen(self) -> bool:
+        """Whether the height of the runs table is a person's choice."""
+        return str(self._read("layout/rows_chosen", "false")) == "true"
+
+    @rows_chosen.setter
+    def rows_chosen(self, chosen: bool) -> None:
+        self._write("layout/rows_chosen", str(chosen).lower())
+
+    @property
     def appearance(self) -> str:
         """ "system", "dark" or "light"."""
         found = str(self._read("appearance", "system"))

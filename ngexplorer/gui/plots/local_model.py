@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout
 
 from ngexplorer.analysis.neighbourhood import Neighbourhood
@@ -104,6 +104,7 @@ class LocalModelView(View):
         path.addWidget(self.hindrances)
         path.addWidget(self.along, 1)
         path.addLayout(self._controls())
+        self._path = path
         self.body = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self.body.setSpacing(themes.GRID)
         self.body.addWidget(self.frame, 3)
@@ -255,6 +256,15 @@ class LocalModelView(View):
             self.session.fork(shown, here.stand.step, here.step(self.damping), self.damping, f"the {here.kind}")
 
     # Drawing.
+
+    def minimumSizeHint(self) -> QSize:
+        """With its parts beside each other, as they are where it is low: one above the other, behind a tab or not, they
+        would keep the others from their height."""
+        whole, body = super().minimumSizeHint(), self.body.minimumSize()
+        plane, path = self.frame.minimumSize(), self._path.minimumSize()
+        around = self.column.contentsMargins()
+        width = plane.width() + self.body.spacing() + path.width() + around.left() + around.right() + 2
+        return QSize(max(width, whole.width()), whole.height() - body.height() + max(plane.height(), path.height()))
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)

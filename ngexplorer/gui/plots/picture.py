@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtCore import QBuffer, QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
@@ -114,26 +114,33 @@ class Picture:
         if path.suffix.lower() not in (".png", ".svg"):
             raise OSError(f"cannot write {path}: a picture's name has to end in .png or .svg")
         require_writable(path)
+        drawn = self._as_svg() if path.suffix.lower() == ".svg" else self._as_png()
         unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
-            written = (
-                self._write_svg(unfinished) if path.suffix.lower() == ".svg" else self.image().save(str(unfinished))
-            )
-            if not written:
-                raise OSError(f"cannot write {path}")
+            unfinished.write_bytes(drawn)
             os.replace(unfinished, path)
+        except OSError as error:
+            raise OSError(f"cannot write {path}: {error.strerror}") from None
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _write_svg(self, path: Path) -> bool:
-        generator = QSvgGenerator()
-        generator.setFileName(str(path))
+    # Drawn in memory first: Qt does not say why a file could not be written, of an SVG not even that.
+
+    def _as_png(self) -> bytes:
+        drawn = QBuffer()
+        drawn.open(QBuffer.OpenModeFlag.WriteOnly)
+        self.image().save(drawn, "PNG")
+        return bytes(drawn.data().data())
+
+    def _as_svg(self) -> bytes:
+        drawn, generator = QBuffer(), QSvgGenerator()
+        drawn.open(QBuffer.OpenModeFlag.WriteOnly)
+        generator.setOutputDevice(drawn)
         generator.setResolution(round(SCREEN))
         generator.setSize(QSize(round(self.size.width()), round(self.size.height())))
         generator.setViewBox(QRectF(QPointF(0, 0), self.size).marginsAdded(QMarginsF()))
         generator.setTitle(self._title)
-        painter = QPainter()
-        if not painter.begin(generator):
-            return False
+        painter = QPainter(generator)
         self.paint(painter)
-        return painter.end()
+        painter.end()
+        return bytes(drawn.data().data())
