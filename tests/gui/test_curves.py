@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QCoreApplication, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from ngexplorer.gui import theme as themes
@@ -186,6 +186,29 @@ def test_the_runs_of_several_seeds_are_one_line_with_its_quartiles(finished):
     assert [chip.text() for chip in curves.legend.chips] == ["Heavy ball", "Heavy ball, learning rate 1e+06", "Newton"]
     curves.read_at(4.0)
     assert curves.readout.texts()[3:5] == ["Heavy ball", compact(float(medians[0][4]))]
+
+
+def test_what_the_head_has_no_room_to_say_is_said_in_the_plot(open_session, two_moons, qtbot, patience):
+    session = open_session(two_moons("newton", seeds=3, steps=4))
+    session.toggle()
+    qtbot.waitUntil(lambda: session.state == "finished", timeout=patience)
+    view = CurvesView(session)
+    qtbot.addWidget(view)
+    view.show()
+    for width, said in ((420, True), (1000, False)):
+        view.setFixedSize(width, 320)
+        QCoreApplication.processEvents()
+        view.pull()
+        words = view.note.text() if view.note.isVisible() else ""
+        assert ("median and quartiles of 3 seeds" in words) == said
+    view.setFixedSize(420, 420)
+    second = view.add_panel("step_norm")
+    for _ in range(3):  # the panels find their sizes after they are drawn
+        view.pull()
+        QCoreApplication.processEvents()
+    for panel in (view.panels[0], second):
+        area = panel.frame.view.sceneBoundingRect().toRect()
+        assert panel.note.isVisible() and area.contains(panel.note.geometry())
 
 
 def test_one_run_stands_out_in_every_plot_and_the_others_fade(finished):

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian, exactness
 from ngexplorer.gui import theme as themes
-from ngexplorer.gui.plots.axes import BrokenAxis
+from ngexplorer.gui.plots.axes import BrokenAxis, compact
 from ngexplorer.gui.plots.spectrum import COLOURS
 from ngexplorer.gui.plots.spectrum_time import SpectrumTimeView
 from ngexplorer.runs import Probes
@@ -72,6 +72,28 @@ def test_five_matrices_of_one_run_at_the_step_that_is_shown(looking):
     assert "effective dimension" in view.subtitle.text()
 
 
+@pytest.mark.parametrize("optimizer", ["natural-gradient", "newton"])
+def test_the_numbers_are_those_of_the_dense_matrix(looking, optimizer):
+    person = looking(optimizer)
+    view, shown = person.window.spectrum, person.session.runs[0]
+    person.session.set_time(2)
+    settled(person)
+    kind = Fisher if optimizer == "natural-gradient" else Hessian
+    theta, damping = torch.tensor(shown.history.parameters(2)[0]), shown.history["damping"][3]
+    dense = kind(shown.run.objective, theta).dense().numpy()
+    values, damped = np.linalg.eigvalsh(dense), dense + damping * np.eye(len(dense))
+    kept = values[values > len(values) * np.finfo(float).eps * np.abs(values).max()]
+    dimension = (kept / (kept + damping)).sum()
+    for words in (
+        f"tr {compact(np.trace(dense))}",
+        f"effective dimension {compact(dimension)}",
+        f"κ {compact(np.linalg.cond(dense))} ({compact(np.linalg.cond(damped))} damped)",
+    ):
+        assert words in view.subtitle.text()
+    negative = int((values < -1e-12).sum())
+    assert (f"▽ {negative} negative" in view.subtitle.text()) == (negative > 0) == (optimizer == "newton")
+
+
 def test_a_run_of_first_order_is_looked_at_too(looking):
     person = looking("adam")
     view = person.window.spectrum
@@ -131,7 +153,9 @@ def test_of_a_large_model_one_run_shows_the_density(looking, monkeypatch):
     monkeypatch.setattr(exactness, "LARGEST_EXACT", 5)
     person = looking("natural-gradient")
     view = person.window.spectrum
-    assert "by its density" in view.subtitle.text() and of(view, "fisher")
+    assert "Fisher by its density" in view.subtitle.text() and of(view, "fisher")
+    assert "filter" in view.names.text() and "energy" not in view.names.text(), "it has no eigenvectors"
+    assert view.axes_named[1] == ("rank", "filter λᵢ/(λᵢ+λ)")
     person.window.spectrum.choose(None)
     person.window.settle()
     assert "Choose one run above" in view.empty.text()

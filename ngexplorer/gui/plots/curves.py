@@ -61,6 +61,11 @@ def _columns() -> tuple[list[tuple[str, str]], list[str]]:
     return [(name, title_of(name)) for name in names], [_HELPS.get(name, "") for name in names]
 
 
+def _of_seeds(groups: list[Group]) -> str:
+    """What the line of a group is."""
+    return f"median and quartiles of {max(len(group.members) for group in groups)} seeds"
+
+
 class Curve(NamedTuple):
     """A column as it is drawn, and where along x it has no logarithm."""
 
@@ -90,6 +95,7 @@ class Panel(QObject):
         self.note.setFont(themes.font(11))
         self.note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.note.hide()
+        frame.view.sigResized.connect(lambda _: self.place_note())
         self.hair = pg.InfiniteLine(angle=90)
         self.hair.hide()
         frame.addItem(self.hair, ignoreBounds=True)
@@ -122,10 +128,9 @@ class Panel(QObject):
         self.choice.setCurrentIndex(self._names.index(column))
         self.log.setChecked(column not in (*_LINEAR, *_SIGNED))
 
-    def note_down(self, smoothing: int, below: bool) -> None:
+    def note_down(self, words: list[str], below: bool) -> None:
         """Say in the plot itself what is not as it was recorded, and what cannot be seen."""
-        told = [f"mean of {smoothing} steps"] if smoothing > 1 else []
-        self.note.setText(" · ".join([*told, *(["▽ zero or less: below every log axis"] if below else [])]))
+        self.note.setText(" · ".join([*words, *(["▽ zero or less: below every log axis"] if below else [])]))
         self.note.setVisible(bool(self.note.text()))
 
     def place_note(self) -> None:
@@ -321,10 +326,10 @@ class CurvesView(View):
 
     def draw(self) -> None:
         runs = [shown for shown in self.session.in_order if len(shown.history)]
+        self._subtitle()
         for panel in self.panels:
             self._draw_panel(panel, runs)
         self.say(self._why_empty(runs))
-        self._subtitle()
         self._compare()
 
     def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
@@ -342,7 +347,7 @@ class CurvesView(View):
         panel.lines.show_lines(lines)
         panel.frame.set_log(y=panel.log.isChecked())
         panel.frame.count_along(self.axis.currentIndex() == 0)
-        panel.note_down(self.smoothing, any(line.below is not None and len(line.below) for line in lines))
+        panel.note_down(self._words_in_plot(groups), any(line.below is not None and len(line.below) for line in lines))
         panel.place_note()
         muted = self.session.theme.muted
         panel.hair.setPen(pen(muted, 1, Qt.PenStyle.DashLine))
@@ -502,14 +507,17 @@ class CurvesView(View):
         if self.smoothing > 1:
             parts.append(f"mean of {self.smoothing} steps")
         if self.banded and (groups := self.session.groups(self.session.visible)):
-            parts.append(f"median and quartiles of {max(len(group.members) for group in groups)} seeds")
+            parts.append(_of_seeds(groups))
         self.subtitle.setText(" · ".join(parts))
+
+    def _words_in_plot(self, groups: list[Group]) -> list[str]:
+        """What is not as it was recorded: a mean always, a median where the head has no room to say it."""
+        words = [f"mean of {self.smoothing} steps"] if self.smoothing > 1 else []
+        return [*words, _of_seeds(groups)] if groups and self.subtitle.shown != self.subtitle.text() else words
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
         self._arrange()
-        for panel in self.panels:
-            panel.place_note()
 
     # The cross-hair.
 

@@ -86,6 +86,7 @@ class SpectrumView(View):
         self.column.insertWidget(1, self.subtitle)
         self.names = QLabel()
         self.names.setFont(themes.font(12))
+        self.names.setWordWrap(True)
         self.names.hide()
         self.column.insertWidget(2, self.names)
         self.frame.count_along(True)
@@ -157,7 +158,8 @@ class SpectrumView(View):
     def axes_named(self) -> list[tuple[str, str]]:
         if len(self.frames) == 1:
             return [("rank", "eigenvalue λᵢ")]
-        return [("", "eigenvalue λᵢ"), ("rank", "energy of ∇h along each eigenvector (dots), filter (line)")]
+        energies = "energy of ∇h along each eigenvector (dots), filter (line)"
+        return [("", "eigenvalue λᵢ"), ("rank", energies if self._energetic else "filter λᵢ/(λᵢ+λ)")]
 
     @property
     def caption(self) -> str:
@@ -331,7 +333,7 @@ class SpectrumView(View):
             self._entries.append(Entry(title_of(spectrum.matrix), colour, style))
             rank, height, negative = self._ranked(spectrum)
             for side in (~negative, negative):
-                lines.append(Line(rank[side], height[side], pen(colour, 1.8 if spectrum.matrix == own else 1.2, style)))
+                lines.append(Line(rank[side], height[side], pen(colour, 1.8, style)))
             lines.append(_marked(colour, triangles=self._apart(np.stack((rank, height), 1)[negative], ranks)))
             shares.append(self._energies(spectrum, colour))
             if spectrum.matrix == own and damping > 0:
@@ -380,14 +382,18 @@ class SpectrumView(View):
         """Say which colour is which matrix, and which line the damping's filter."""
         entries = [(entry.label, entry.colour) for entry in self.entries] if self.chosen is not None else []
         muted = self.session.theme.muted
-        told = [
-            f'<span style="color:{colour.name()}">■</span> <span style="color:{muted}">{label}</span>'
-            for label, colour in entries
-        ]
-        if self.lower.isVisibleTo(self) and told:
-            told.append(f'<span style="color:{muted}">● energy of ∇h</span>')
-        self.names.setText(" &nbsp; ".join(told))
+        told = [f'<span style="color:{colour.name()}">■</span> {label}' for label, colour in entries]
+        if self.lower.isVisibleTo(self) and self._energetic:
+            told.append("● energy of ∇h")
+        # A name stays in one line with its colour; between two of them there may be an end of a line.
+        kept = [f'<span style="color:{muted}; white-space:nowrap">{words}</span>' for words in told]
+        self.names.setText(" &nbsp; ".join(kept))
         self.names.setVisible(bool(told))
+
+    @property
+    def _energetic(self) -> bool:
+        """Whether the gradient's energy is drawn; a density has no eigenvectors."""
+        return any(line.dots is not None for line in self.shares.shown)
 
     @property
     def entries(self) -> list[Entry]:
@@ -583,7 +589,8 @@ class SpectrumView(View):
 
 def _told(spectrum: Spectrum, damping: float) -> str:
     """The numbers of a spectrum in one line."""
-    parts = [title_of(spectrum.matrix), f"tr {compact(spectrum.trace)}"]
+    density = " by its density" if spectrum.weights is not None else ""
+    parts = [f"{title_of(spectrum.matrix)}{density}", f"tr {compact(spectrum.trace)}"]
     if damping > 0:
         parts.append(f"effective dimension {compact(spectrum.effective_dimension(damping))}")
         parts.append(f"κ {compact(spectrum.condition_number())} ({compact(spectrum.condition_number(damping))} damped)")
@@ -591,8 +598,6 @@ def _told(spectrum: Spectrum, damping: float) -> str:
         parts.append(f"κ {compact(spectrum.condition_number())}")
     if spectrum.negatives:
         parts.append(f"▽ {spectrum.negatives} negative")
-    if spectrum.weights is not None:
-        parts.append("by its density")
     return " · ".join(parts)
 
 

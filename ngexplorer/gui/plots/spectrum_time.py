@@ -26,6 +26,8 @@ _FLOOR, _CEILING = -8, 4
 """log₁₀ of the smallest and the largest size that is shown."""
 _A_DECADE = 6
 """Bins of a decade."""
+_WIDE = 480
+"""Pixels from which the head has room for its title beside its controls."""
 _COLUMNS = 400
 """At most so many spectra are told apart along the time."""
 
@@ -61,6 +63,8 @@ class SpectrumTimeView(View):
             self.frame.addItem(item, ignoreBounds=True)
         self._columns: dict[int, Array] = {}
         self._painted: Any = None
+        self._whole = False
+        """Whether all that is asked for has come."""
         self._looked_at: Shown | None = None
         """The run of the choice, of this race or the one before."""
         self.between = SpectraBetween(session)
@@ -102,6 +106,10 @@ class SpectrumTimeView(View):
             self._refit()
         self.invalidate()
 
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self.title.setVisible(self.width() >= _WIDE)
+
     def _refit(self) -> None:
         self._columns = {}
         self._painted = None
@@ -114,7 +122,13 @@ class SpectrumTimeView(View):
         if shown is None:
             return None
         self.between.ask(shown, self._name(shown))
-        return (len(shown.history.spectra), self.session.time, self.run.count(), self.between.words)
+        return (
+            len(shown.history.spectra),
+            self.session.time,
+            self.run.count(),
+            self.between.words,
+            self.inquiry.under_way,
+        )
 
     @property
     def inquiry(self) -> Inquiry:
@@ -157,6 +171,10 @@ class SpectrumTimeView(View):
         )
         self.lines.show_lines([*hair, *self._damping(shown)])
         low, high = self._reach()
+        whole = self.session.state != "running" and not self.inquiry.under_way
+        if whole and not self._whole and not self.frame.free:
+            self.frame.release()  # room for what was to come is no longer needed
+        self._whole = whole
         growing = self.session.state == "running"
         self.frame.fit(float(spectra[0].step), float(last), low, high, growing=growing)
         count = "1 spectrum" if len(spectra) == 1 else f"{len(spectra)} spectra"
