@@ -188,7 +188,7 @@ class TrajectoryView(View):
         self.invalidate()
 
     def _another_run(self) -> None:
-        self.attraction.forget()
+        self.attraction.put_away()
         self.others.forget()
         if BY_NAME[self.kind].local or self.kind == "checkpoints":
             self._another_picture()
