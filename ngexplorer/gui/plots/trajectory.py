@@ -290,8 +290,11 @@ class TrajectoryView(View):
             kind, material = self.kind, self._material(shown)
             # While runs go on the processor is theirs: the finest grid comes when they rest.
             sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
+            first = self.pictured is None or self.pictured.kind != kind
             self._generation = self.session.analyst.ask(
-                _QUESTION, lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell)
+                _QUESTION,
+                lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell),
+                at_once=first,
             )
         if self.pictured is None or self.pictured.kind != self.kind:
             return
