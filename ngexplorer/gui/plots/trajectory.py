@@ -387,6 +387,11 @@ class TrajectoryView(View):
         return [self.frame, self.path_profile.frame] if self.profile.isChecked() else [self.frame]
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        kind = BY_NAME[self.kind if self.pictured is None else self.pictured.kind]
+        return [(kind.across, kind.up), ("step", "loss along the path")][: len(self.frames)]
+
+    @property
     def entries(self) -> list[Entry]:
         shown = self.run.chosen
         if shown is None or not self.profile.isChecked():
