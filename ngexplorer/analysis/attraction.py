@@ -73,10 +73,12 @@ def basins(
     sizes: Sequence[int] = (9, 17, 33),
     steps: int = 300,
     seed: int = 0,
+    known: Basins | None = None,
 ) -> Iterator[Basins]:
     """Run an optimizer from every point of finer and finer grids of starts, at most so many steps each; an answer comes
     with every row of starts, and within a slow row every fifth of a second.
 
+    known: an answer of the same question, from which to go on: no start that it knows is run again.
     A run is at rest where its gradient has fallen to 1e-7 of what is usual in the window: in a minimum, or in a saddle
     point that draws the method. Raises ValueError unless there are two parameters, and Cancelled, which is asked for
     within each step too.
@@ -85,15 +87,17 @@ def basins(
         raise ValueError(f"objective: {objective.parameters} parameters; starts on a plane need 2")
     width = max(window[1] - window[0], window[3] - window[2])
     still = _GRADIENT * _usual_gradient(objective, window)
-    places: list[Array] = []
-    known: Basins | None = None
+    places: list[Array] = [] if known is None else list(known.places)
     for size in sizes:
+        if known is not None and size < len(known.xs):
+            continue
         xs, ys = np.linspace(*window[:2], size), np.linspace(*window[2:], size)
         ends, losses = np.full((size, size, 2), np.nan), np.full((size, size), np.nan)
         basin, taken = np.full((size, size), UNKNOWN), np.zeros((size, size), dtype=np.int64)
         if known is not None:
+            stride = (size - 1) // (len(known.xs) - 1)
             for whole, part in ((ends, known.ends), (losses, known.losses), (basin, known.basin), (taken, known.steps)):
-                whole[::2, ::2] = part
+                whole[::stride, ::stride] = part
         told = monotonic()
         for j, y in enumerate(ys):
             unknown = np.flatnonzero(basin[j] == UNKNOWN)

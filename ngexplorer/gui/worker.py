@@ -116,14 +116,16 @@ class _Question:
     key: str
     generation: int
     work: Callable[[Cancel], Iterator[Any]]
+    at_once: bool
 
 
 class Analyst(QThread):
     """Answers the latest question of each kind; an older one of that kind is abandoned.
 
     A question is a function of a cancel function that yields answers, coarse first. A new one has its first answer
-    before those under way have their next, which take turns: nobody's finest keeps another's coarsest waiting.
-    While `busy` says that runs go on, it rests most of the time, wherever the work asks whether it is cancelled.
+    as soon as the work under way asks whether it is cancelled, and before it goes on; those under way take turns:
+    nobody's finest keeps another's coarsest waiting. While `busy` says that runs go on, it rests most of the time, at
+    the same places, but for the first answer to a question that is to be answered at once: that rest comes after it.
     """
 
     answered = Signal(str, int, object)
@@ -138,14 +140,16 @@ class Analyst(QThread):
         self._generations = itertools.count(1)
         self._latest: dict[str, int] = {}
         self._waiting: dict[str, _Question] = {}
+        self._under_way: deque[tuple[_Question, Iterator[Any]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._working = False
 
-    def ask(self, key: str, work: Callable[[Cancel], Iterator[Any]]) -> int:
-        """Ask; returns the question's generation, by which its answers are known."""
+    def ask(self, key: str, work: Callable[[Cancel], Iterator[Any]], *, at_once: bool = False) -> int:
+        """Ask, `at_once` where a person has nothing of it before their eyes yet; returns the question's generation, by
+        which its answers are known."""
         with self._changed:
-            question = _Question(key, next(self._generations), work)
+            question = _Question(key, next(self._generations), work, at_once)
             self._latest[key] = question.generation
             self._waiting[key] = question
             self._changed.notify()
@@ -170,7 +174,7 @@ class Analyst(QThread):
     def run(self) -> None:
         # Two torch threads beside the racer's would spin for the same cores.
         torch.set_num_threads(1)
-        under_way: deque[tuple[_Question, Iterator[Any]]] = deque()
+        under_way = self._under_way
         while True:
             with self._changed:
                 self._working = bool(under_way)
@@ -180,27 +184,44 @@ class Analyst(QThread):
                     return
                 if not under_way:
                     self._awake_since = perf_counter()
-                fresh = list(self._waiting.values())
-                self._waiting.clear()
                 self._working = True
-            under_way.extendleft((question, self._begun(question)) for question in reversed(fresh))
-            question, answers = under_way.popleft()
+            self._take_up()
+            if under_way:
+                question, answers = under_way.popleft()
+                if self._answer(question, answers):
+                    under_way.append((question, answers))
+
+    def _take_up(self) -> None:
+        """Give every new question its first answer."""
+        with self._changed:
+            fresh = list(self._waiting.values())
+            self._waiting.clear()
+        for question in fresh:
+            answers = self._begun(question)
             if self._answer(question, answers):
-                under_way.append((question, answers))
+                self._under_way.append((question, answers))
 
     def _begun(self, question: _Question) -> Iterator[Any]:
         """The answers to a question, whose work begins when the first of them is asked for."""
+        rests = not question.at_once
 
         def over() -> bool:
             return self._closing or not self.is_latest(question.key, question.generation)
 
         def cancelled() -> bool:
+            if over():
+                return True
             rest = (perf_counter() - self._awake_since) * (1 / _SHARE - 1)
-            if rest > _LEAST_REST:
+            if rests and rest > _LEAST_REST:
                 self._rest(rest, over)
+            if self._waiting:
+                with torch.enable_grad():  # whatever the work at hand has switched off
+                    self._take_up()
             return over()
 
-        yield from question.work(cancelled)
+        for answer in question.work(cancelled):
+            rests = True
+            yield answer
 
     def _rest(self, seconds: float, over: Callable[[], bool]) -> None:
         """Sleep so long, as long as runs go on, the work is still wanted, and nothing new is asked."""

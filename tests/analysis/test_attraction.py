@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ngexplorer.analysis import attraction
 from ngexplorer.analysis.attraction import DIVERGED, UNKNOWN, WANDERING, basins
 from ngexplorer.cancellation import Cancelled, never
 from ngexplorer.objectives.landscapes import Himmelblau, Saddle
@@ -42,6 +43,19 @@ def test_the_answers_grow_row_by_row_and_a_finer_grid_keeps_the_coarser(descent)
     assert (descent[0].basin[0] != UNKNOWN).all() and (descent[0].basin[1:] == UNKNOWN).all()
     coarse = [answer for answer in descent if len(answer.xs) == 5][-1]
     np.testing.assert_array_equal(descent[-1].basin[::2, ::2], coarse.basin)
+
+
+@pytest.mark.parametrize("answers", [2, 5, 8])
+def test_basins_go_on_from_what_is_known(hills, descent, answers, monkeypatch):
+    """Halted within either grid, or between them: the same in the end, and no start is run twice."""
+    known, started = descent[answers - 1], []
+    original = attraction._run
+    monkeypatch.setattr(attraction, "_run", lambda *a: (started.append(a[2]), original(*a))[1])
+    method = make("gradient-descent", learning_rate=0.01)
+    rest = list(basins(hills, method, WINDOW, never, sizes=(5, 9), known=known))
+    assert len(started) == 81 - (known.basin != UNKNOWN).sum()
+    for name in ("basin", "ends", "steps", "losses", "places", "done"):
+        np.testing.assert_array_equal(getattr(rest[-1], name), getattr(descent[-1], name))
 
 
 def test_each_end_is_where_the_optimizer_itself_goes(hills, descent):

@@ -1,11 +1,14 @@
 """Pictures of plots: on white, at print size, with a legend, whole or not at all; and the frames they are drawn in."""
 
+import re
+
 import pytest
 from PySide6.QtGui import QColor, QGuiApplication, QImage
 from PySide6.QtSvg import QSvgRenderer
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.stage import BUDGET, Stage
+from ngexplorer.optimizers import make
 
 
 @pytest.fixture
@@ -137,3 +140,54 @@ def test_a_view_that_is_not_seen_is_not_even_asked(stage_of):
     for _ in range(5):
         whole(stage, turns)
     assert [view.looks for view in views] == [5, 0, 0]
+
+
+# What stands along the axes.
+
+
+def said(svg):
+    """Its words: a word of two typefaces stands in two pieces."""
+    return re.sub(r"<[^>]+>|\n", "", svg)
+
+
+def test_a_picture_of_every_analysis_says_what_stands_along_its_axes(sit_at, two_moons, tmp_path):
+    cg = make("natural-gradient", solver={"name": "conjugate-gradient", "tolerance": 1e-6})
+    person = sit_at(two_moons(cg, "newton", steps=5), size=(1600, 1000))
+    person.session.toggle()
+    person.sees("finished")
+    person.draws_all()
+    window = person.window
+    views = {type(view).__name__: view for view in window.views}
+    window.trajectory.profile.trigger()
+    wanted = {
+        "TrajectoryView": ("first principal component", "second principal component", "loss along the path"),
+        "LocalModelView": ("along the best step of the path", "loss at θ + δ(λ), and as the model promises it (– –)"),
+        "FunctionView": ("x₁", "x₂"),
+        "InstrumentsView": ("step", "Gradient noise scale: B_simple"),
+    }
+    for name, words in wanted.items():
+        view = views[name]
+        person.opens(view)
+        person.until(lambda view=view: (view.pull(), getattr(view, "settled", True) and not view.empty.isVisible())[1])
+        view.pull()
+        path = tmp_path / f"{name}.svg"
+        assert view.save(path)
+        text = path.read_text(encoding="utf-8")
+        for word in words:
+            assert word in said(text), (name, word)
+
+    text = (tmp_path / "LocalModelView.svg").read_text(encoding="utf-8")
+    assert said(text).count("damping λ") == 1, "below the lowest strip"
+
+    iterations = window.anatomy.iterations
+    window.anatomy.run.pick(0)
+    window.anatomy.pull()
+    person.until(lambda: iterations.iterations is not None and iterations.iterations.done)
+    path = tmp_path / "iterations.svg"
+    assert iterations.save(path)
+    text = path.read_text(encoding="utf-8")
+    assert text.count(">iteration</text>") == 2 and "Conjugate gradient in step 5" in text and "with damping" in text
+    assert QSvgRenderer(str(path)).isValid()
+    next(a for a in iterations.more.menu().actions() if a.text() == "Copy as a picture").trigger()
+    assert QGuiApplication.clipboard().image().pixelColor(2, 2) == QColor("#ffffff")
+    assert iterations.frames[0].backgroundBrush().color() == QColor(themes.DARK.panel)

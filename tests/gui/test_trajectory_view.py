@@ -10,7 +10,14 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
-from ngexplorer.analysis import eigenvector_plane, filter_normalised_plane, plane_through, profile, step_plane
+from ngexplorer.analysis import (
+    attraction,
+    eigenvector_plane,
+    filter_normalised_plane,
+    plane_through,
+    profile,
+    step_plane,
+)
 from ngexplorer.analysis.attraction import basins
 from ngexplorer.analysis.planes import principal_plane, window_around
 from ngexplorer.analysis.relief import relief
@@ -538,6 +545,58 @@ def test_basins_hold_no_other_question_and_wait_while_the_race_is_on(sit_at):
     assert (view.attraction.found.done if view.attraction.found else 0.0) == done < 1
     person.session.racer.stop()
     person.sees("stopped")
+
+
+def test_basins_go_on_where_they_were_halted(sit_at, monkeypatch):
+    """By a race that goes on, by the switch, and by a look at another run's."""
+    monkeypatch.setattr("ngexplorer.gui.plots.basins._SIZES", (3, 5))
+    started = []
+    original = attraction._run
+
+    def run(objective, optimizer, start, width, still, steps, *others):
+        started.append((optimizer, start))
+        return original(objective, optimizer, start, width, still, 60, *others)
+
+    monkeypatch.setattr(attraction, "_run", run)
+    slow, slower = (make("gradient-descent", learning_rate=rate) for rate in (1e-4, 1e-5))
+    person = sit_at(hills(slow, slower, steps=1_000_000))
+    person.draws_all()
+    view = person.window.trajectory
+
+    def known():
+        return 0.0 if view.attraction.found is None else view.attraction.found.done
+
+    def knows_more():
+        before = known()
+        person.until(
+            lambda: (view.pull(), view.attraction.found is not None and view.attraction.found.done > before)[1]
+        )
+        assert view.attraction.found.done < 1
+        return view.attraction.found.done
+
+    view.basins.trigger()
+    first = knows_more()
+    person.session.toggle()
+    person.until(lambda: person.session.latest > 5)
+    person.session.toggle()
+    person.sees("paused")
+    second = knows_more()
+    assert second > first
+    view.basins.trigger()
+    view.pull()
+    view.basins.trigger()
+    third = knows_more()
+    assert third > second
+    view.run.pick(1)
+    assert view.attraction.found is None
+    knows_more()
+    view.run.pick(0)
+    view.pull()
+    assert view.attraction.found.done >= third
+    person.until(lambda: (view.pull(), view.attraction.finished)[1])
+    of_first = [start for method, start in started if method == slow]
+    # What was halted within its moment is run again: a start or two each time.
+    assert len(set(of_first)) == 25 and len(of_first) < 25 + 10
 
 
 # The race before.

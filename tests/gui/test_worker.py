@@ -7,6 +7,7 @@ from time import perf_counter, sleep
 
 import numpy as np
 import pytest
+import torch
 
 from ngexplorer.cancellation import Cancelled
 from ngexplorer.gui.worker import Analyst, Racer
@@ -450,3 +451,51 @@ def test_closing_abandons_the_question_in_progress(analyst, qtbot, patience):
     qtbot.waitUntil(inside.is_set)
     analyst.close()
     assert analyst.wait(patience)
+
+
+def test_a_new_question_is_answered_in_the_midst_of_another_s_work(analyst, qtbot):
+    begun, asked = threading.Event(), threading.Event()
+
+    def long(cancel):
+        with torch.no_grad():
+            begun.set()
+            assert asked.wait(10)
+            assert not cancel()
+        yield "long"
+
+    def short(cancel):
+        yield torch.ones(1, requires_grad=True).sum().requires_grad
+
+    analyst.ask("long", long)
+    assert begun.wait(10)
+    analyst.ask("short", short)
+    asked.set()
+    qtbot.waitUntil(lambda: len(analyst.heard) == 2)
+    assert [answer for _, _, answer in analyst.heard] == [True, "long"]
+
+
+def test_while_runs_go_on_what_a_person_waits_for_comes_before_the_rest_it_costs(qtbot, patience):
+    analyst = Analyst(busy=lambda: True)
+    heard = []
+    analyst.answered.connect(lambda key, _, answer: heard.append((key, answer)))
+
+    def work(cancel):
+        began = perf_counter()
+        for _ in range(2):
+            for _ in range(6):
+                sleep(0.02)
+                assert not cancel()
+            yield perf_counter() - began
+
+    analyst.start()
+    try:
+        analyst.ask("first", work, at_once=True)
+        qtbot.waitUntil(lambda: len(heard) == 2, timeout=patience)
+        analyst.ask("again", work)
+        qtbot.waitUntil(lambda: len(heard) == 4, timeout=patience)
+    finally:
+        analyst.close()
+        assert analyst.wait(patience)
+    took = {key: [answer for one, answer in heard if one == key] for key in ("first", "again")}
+    # 0.12 s of work with its rests is 1.2 s.
+    assert took["first"][0] < 0.6 < 1.0 < took["first"][1] and took["again"][0] > 1.0

@@ -43,24 +43,35 @@ class BasinsLayer:
         self.legend = CornerTable(parent)
         self.found: Basins | None = None
         self.remaining = Remaining()
+        self._known: dict[Any, Basins] = {}
+        """What is known of each question that was asked of this race: whatever was halted goes on from there."""
         self._asked: Any = None
-        self._work: Callable[[Cancel], Iterator[Basins | None]] | None = None
         self._waiting = False
         """Whether it is being worked on: its last answer has not come yet."""
         self._generation = 0
         self._halted = threading.Event()
         self._drawn: Any = None
+        session.state_changed.connect(self._halt)
         self.hide()
+
+    def _halt(self, state: str) -> None:
+        """The processor is the race's while that is on."""
+        if state == "running":
+            self._halted.set()
 
     def hide(self) -> None:
         """Show nothing and compute nothing."""
         self._halted.set()
-        self._asked = None
         self.image.hide()
         self.legend.hide()
 
     def forget(self) -> None:
-        """Drop what belongs to another landscape or method."""
+        """Drop what belongs to another landscape."""
+        self._known.clear()
+        self.put_away()
+
+    def put_away(self) -> None:
+        """Keep for later what belongs to another method."""
         self.found, self._generation, self._waiting = None, 0, False
         self.hide()
 
@@ -68,34 +79,28 @@ class BasinsLayer:
         """Have a run's optimizer started from all over a window, a moment at a time: others have questions too. Where
         the race is on, that waits."""
         if self.session.state == "running":
-            self._halted.set()
             return
         question = (shown.run.optimizer, window, shown.history.seed)
-        if question != self._asked or (self._halted.is_set() and not self.finished):
-            self._asked, self.found = question, None
+        if question != self._asked or self._halted.is_set():
             self._halted.set()
-            self._work = self._begun(shown, window)
-            self._waiting = False
-        if self._work is not None and not self._waiting and not self.finished:
+            self._asked, self._halted, self._waiting = question, threading.Event(), False
+            self.found = self._known.get(question)
+            self.remaining = Remaining(0.0 if self.found is None else self.found.done)
+        if not self._waiting and not self.finished:
             self._waiting = True
-            self._generation = self.session.analyst.ask(_QUESTION, self._work)
+            self._generation = self.session.analyst.ask(_QUESTION, self._moment(shown, window))
 
-    def _begun(self, shown: Shown, window: Window) -> Callable[[Cancel], Iterator[Basins | None]]:
-        """A question that, each time it is asked, goes on for a moment where it was."""
+    def _moment(self, shown: Shown, window: Window) -> Callable[[Cancel], Iterator[Basins | None]]:
+        """A question that goes on for a moment from what is known; its last answer is None."""
         objective, optimizer, seed = shown.run.objective, shown.run.optimizer, shown.history.seed
-        halted = self._halted = threading.Event()
-        remaining = self.remaining = Remaining()
-        asked: list[Cancel] = []
-
-        def cancelled() -> bool:
-            return halted.is_set() or asked[-1]()
-
-        found = basins(objective, optimizer, window, cancelled, _SIZES, seed=seed)
+        known, halted, remaining = self.found, self._halted, self.remaining
 
         def moment(cancel: Cancel) -> Iterator[Basins | None]:
-            asked[:] = [cancel]
             began = monotonic()
-            for answer in found:
+            going = basins(
+                objective, optimizer, window, lambda: halted.is_set() or cancel(), _SIZES, seed=seed, known=known
+            )
+            for answer in going:
                 remaining.tell(answer.done)
                 yield answer
                 if monotonic() - began > _MOMENT:
@@ -116,7 +121,7 @@ class BasinsLayer:
         if answer is None:
             self._waiting = False
         else:
-            self.found = answer
+            self.found = self._known[self._asked] = answer
         return True
 
     @property

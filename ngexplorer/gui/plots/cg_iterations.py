@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from ngexplorer.analysis.cg_iterations import Iterations
 from ngexplorer.analysis.step_iterations import step_iterations
@@ -17,13 +17,17 @@ from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import caption
 from ngexplorer.gui.plots.axes import Frame, logarithm
 from ngexplorer.gui.plots.lines import Line, Lines, pen
+from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.pictured import Pictured
+from ngexplorer.gui.plots.view import more_button
 from ngexplorer.gui.session import Session, Shown
 
 _HEIGHT = 104
 _QUESTION = "cg iterations"
+_NAMES = ("M(d) − M(0), with damping and – – without", "‖(B + λI)d + ∇h‖ / ‖∇h‖")
 
 
-class CGIterations(QWidget):
+class CGIterations(QWidget, Pictured):
     """Two curves over the same iterations, the model above the residual, and a mark where the solver stopped."""
 
     def __init__(self, session: Session) -> None:
@@ -31,6 +35,7 @@ class CGIterations(QWidget):
         self.session = session
         self.iterations: Iterations | None = None
         """Of the step that is shown, as far as they are known."""
+        self._shown: tuple[Shown, int] | None = None
         self._asked: Any = None
         self._generation = 0
         self._colour = themes.SKY
@@ -41,13 +46,18 @@ class CGIterations(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(themes.GRID // 2)
-        column.addWidget(caption("Conjugate gradient"))
+        button, menu = more_button(session, "Pictures of the iterations")
+        self.add_pictures(menu)
+        head = QHBoxLayout()
+        head.addWidget(caption("Conjugate gradient"), 1)
+        head.addWidget(button)
+        self.more = button
+        column.addLayout(head)
         column.addWidget(self.note)
-        self.frames = [Frame(session.theme), Frame(session.theme)]
+        self._frames = [Frame(session.theme), Frame(session.theme)]
         self.lines = [Lines(), Lines()]
         self.titles: list[QLabel] = []
-        names = ("M(d) − M(0), with damping and – – without", "‖(B + λI)d + ∇h‖ / ‖∇h‖")
-        for frame, lines, name in zip(self.frames, self.lines, names, strict=True):
+        for frame, lines, name in zip(self.frames, self.lines, _NAMES, strict=True):
             title = QLabel(name)
             title.setObjectName("muted")
             title.setFont(themes.font(11))
@@ -66,7 +76,7 @@ class CGIterations(QWidget):
         """Draw the iterations of a run's step: they are asked for where the race rests, and drawn as they come."""
         session = self.session
         question = (session.generation, session.runs.index(shown), number)
-        self._colour = shown.colour
+        self._colour, self._shown = shown.colour, (shown, number)
         if question == self._asked:
             return
         self._asked, self.iterations, self._generation = None, None, 0
@@ -93,7 +103,7 @@ class CGIterations(QWidget):
             self._say(answer)
             return
         self.iterations = answer
-        self._draw()
+        self.draw()
 
     def _say(self, text: str, *, waiting: bool = False) -> None:
         """What to read where there is nothing to draw; while waiting, the empty plots keep their place."""
@@ -103,14 +113,17 @@ class CGIterations(QWidget):
         widgets: list[QWidget] = [*self.frames, *self.titles]
         for widget in widgets:
             widget.setVisible(waiting)
+        self.more.setEnabled(False)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw the iterations, as far as they are known."""
         found, theme = self.iterations, self.session.theme
         if found is None:
             return
         widgets: list[QWidget] = [*self.frames, *self.titles]
         for widget in widgets:
             widget.setVisible(True)
+        self.more.setEnabled(True)
         count = len(found.models) - 1
         self.note.setText(f"{count} iterations, stopped by {found.reason}" if found.reason else f"{count} iterations…")
         along = np.arange(count + 1, dtype=float)
@@ -141,4 +154,29 @@ class CGIterations(QWidget):
     def _restyle(self) -> None:
         for frame in self.frames:
             frame.dress(self.session.theme)
-        self._draw()
+        self.draw()
+
+    # Pictures.
+
+    @property
+    def frames(self) -> list[Frame]:
+        return self._frames
+
+    @property
+    def caption(self) -> str:
+        if self._shown is None:
+            return "Conjugate gradient"
+        shown, number = self._shown
+        return f"Conjugate gradient in step {number:,} of {shown.label} · {self.note.text()}"
+
+    @property
+    def entries(self) -> list[Entry]:
+        colour = themes.line_colour(self._colour, self.session.theme)
+        return [
+            Entry("with damping", colour, Qt.PenStyle.SolidLine),
+            Entry("without damping", colour, Qt.PenStyle.DashLine),
+        ]
+
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        return [("iteration", "M(d) − M(0)"), ("iteration", _NAMES[1])]

@@ -37,19 +37,68 @@ class Kind:
     name: str
     title: str
     help: str
+    across: str
+    up: str
+    """What its axes are."""
     local: bool = False
     """Whether it is a plane through one point of a run: its window stays there, wherever the paths go."""
 
 
 KINDS = (
-    Kind("parameters", "Two parameters", "The two parameters themselves"),
-    Kind("principal", "Principal components", "The plane that holds most of the variance of all visible paths"),
-    Kind("random", "Random directions", "Two random filter-normalised directions around where the run is", True),
-    Kind("step", "Step and gradient", "The run's last step across, the gradient it was taken from up", True),
-    Kind("hessian", "Eigenvectors of H", "The Hessian's largest and smallest eigenvalue where the run is", True),
-    Kind("in-use", "Eigenvectors in use", "The two largest eigenvalues of the matrix that the run uses", True),
-    Kind("ends", "Three ends", "Through the ends of three visible runs, those that are highlighted first"),
-    Kind("checkpoints", "Three checkpoints", "Through the steps kept for it, else the run's start, best and end"),
+    Kind("parameters", "Two parameters", "The two parameters themselves", "first parameter", "second parameter"),
+    Kind(
+        "principal",
+        "Principal components",
+        "The plane that holds most of the variance of all visible paths",
+        "first principal component",
+        "second principal component",
+    ),
+    Kind(
+        "random",
+        "Random directions",
+        "Two random filter-normalised directions around where the run is",
+        "first random direction",
+        "second random direction",
+        local=True,
+    ),
+    Kind(
+        "step",
+        "Step and gradient",
+        "The run's last step across, the gradient it was taken from up",
+        "along the step",
+        "along the gradient, as far as it is at right angles to the step",
+        local=True,
+    ),
+    Kind(
+        "hessian",
+        "Eigenvectors of H",
+        "The Hessian's largest and smallest eigenvalue where the run is",
+        "eigenvector of the largest eigenvalue of H",
+        "eigenvector of its smallest eigenvalue",
+        local=True,
+    ),
+    Kind(
+        "in-use",
+        "Eigenvectors in use",
+        "The two largest eigenvalues of the matrix that the run uses",
+        "eigenvector of the largest eigenvalue of the matrix in use",
+        "eigenvector of its second eigenvalue",
+        local=True,
+    ),
+    Kind(
+        "ends",
+        "Three ends",
+        "Through the ends of three visible runs, those that are highlighted first",
+        "from the first end to the second",
+        "towards the third, at right angles to that",
+    ),
+    Kind(
+        "checkpoints",
+        "Three checkpoints",
+        "Through the steps kept for it, else the run's start, best and end",
+        "from the first checkpoint to the second",
+        "towards the third, at right angles to that",
+    ),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 

@@ -186,6 +186,10 @@ class FunctionView(View):
         return f"{self._refusals[self.mode.currentIndex()]}."
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        return [("step", "KL and ½δᵀFδ in nats a case, ‖δ‖") if self.chosen is None else self.chosen.named]
+
+    @property
     def entries(self) -> list[Entry]:
         shown = self.run.chosen
         if shown is None:

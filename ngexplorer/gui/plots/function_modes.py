@@ -53,6 +53,8 @@ class Mode(Protocol):
 
     title: ClassVar[str]
     axes: ClassVar[bool]
+    named: ClassVar[tuple[str, str]]
+    """What a picture says along the axes, across and up"""
 
     def refusal(self, objective: Objective, image: tuple[int, int] | None) -> str:
         """Why an objective cannot be looked at so; empty if it can."""
@@ -106,6 +108,7 @@ class Regions:
 
     title: ClassVar[str] = "Decision regions"
     axes: ClassVar[bool] = True
+    named: ClassVar[tuple[str, str]] = ("x₁", "x₂")
 
     def refusal(self, objective: Objective, image: tuple[int, int] | None) -> str:
         if _inputs(objective, 2) is None:
@@ -158,6 +161,7 @@ class Curve:
 
     title: ClassVar[str] = "Fit"
     axes: ClassVar[bool] = True
+    named: ClassVar[tuple[str, str]] = ("x", "y")
 
     def refusal(self, objective: Objective, image: tuple[int, int] | None) -> str:
         return "" if _inputs(objective, 1) is not None else "A fit is drawn over one input"
@@ -199,6 +203,7 @@ class Wrong:
 
     title: ClassVar[str] = "Misclassified"
     axes: ClassVar[bool] = False
+    named: ClassVar[tuple[str, str]] = ("", "")
 
     def refusal(self, objective: Objective, image: tuple[int, int] | None) -> str:
         if image is None or _inputs(objective, math.prod(image)) is None:
@@ -227,6 +232,7 @@ class Rebuilt:
 
     title: ClassVar[str] = "Reconstructions"
     axes: ClassVar[bool] = False
+    named: ClassVar[tuple[str, str]] = ("", "")
 
     def refusal(self, objective: Objective, image: tuple[int, int] | None) -> str:
         inputs = objective.inputs

@@ -39,11 +39,13 @@ class Inquiry(QObject):
 
     def ask(self, question: Any, work: Work) -> None:
         """Ask, unless that is what was asked last, or the race that goes on should have its rest. Called at every
-        frame, with what the answer depends on and a function that gives it, coarse first."""
+        frame, with what the answer depends on and a function that gives it, coarse first. Where there is nothing to see
+        yet it is asked at once, whatever goes on."""
         session = self._session
         if question == self._asked:
             return
-        if session.state == "running" and (monotonic() < self._again_at or not session.analyst.idle):
+        first = self._asked is None
+        if not first and session.state == "running" and (monotonic() < self._again_at or not session.analyst.idle):
             return
         self._asked = question
 
@@ -63,7 +65,7 @@ class Inquiry(QObject):
                     self._last = None
 
         self._again_at, self._last = monotonic() + _LEAST, work
-        self._generation = session.analyst.ask(self._key, timed)
+        self._generation = session.analyst.ask(self._key, timed, at_once=first)
 
     @property
     def under_way(self) -> bool:

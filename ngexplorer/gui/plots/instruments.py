@@ -410,6 +410,12 @@ class InstrumentsView(View):
         return self._missing(runs) or "There is nothing to read here"
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        if self.number_name == _TABLE:
+            return [("", "")]
+        return [("step", f"{self.instrument.title}: {self.instrument.numbers[self.number_name]}")]
+
+    @property
     def entries(self) -> list[Entry]:
         if self.number_name == _TABLE:
             return []

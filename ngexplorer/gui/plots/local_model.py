@@ -364,6 +364,18 @@ class LocalModelView(View):
         return " · ".join(filter(None, (words, self.subtitle.text(), self.value.text(), self.numbers.text())))
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        plane = ("", "") if self.found is None else local_words.axes(self.found)
+        indefinite = self.found is not None and self.found.path.solution.floor > 0
+        damping = "damping λ, from −λmin up" if indefinite else "damping λ"
+        strips = self.along.frames
+        above = {
+            self.along.upper: "loss at θ + δ(λ), and as the model promises it (– –)",
+            self.along.lower: "reduction ratio ρ",
+        }
+        return [plane, *((damping if strip is strips[-1] else "", above[strip]) for strip in strips)]
+
+    @property
     def entries(self) -> list[Entry]:
         theme, here, solid = self.session.theme, self.found, Qt.PenStyle.SolidLine
         if here is None:

@@ -103,3 +103,11 @@ def _signed(value: float) -> str:
 def _percent(share: float) -> str:
     """In whole percents, and more closely near the ends."""
     return f"{100 * share:.0f} %" if 0.01 <= share <= 0.99 or share in (0, 1) else f"{100 * share:.2g} %"
+
+
+def axes(here: Neighbourhood) -> tuple[str, str]:
+    """What stands along the axes of the plane, across and up."""
+    if here.plane.axes.shape[1] == 2:
+        return "first parameter", "second parameter"
+    across, _, _ = here.spanned.removeprefix("the ").removesuffix(", along which every step lies").partition(" and ")
+    return f"along the {across}", "at right angles to it, towards the gradient"

@@ -422,6 +422,10 @@ class MatricesView(View):
         self.subtitle.setToolTip("\n".join([self.subtitle.text(), colours, *answer.matrices.refused.values()]))
 
     @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        return [("column", "row")] if len(self.tiles) == 1 else [("", "")]
+
+    @property
     def entries(self) -> list[Entry]:
         return []
 

@@ -86,6 +86,7 @@ class PathProfile(QWidget):
         rests = running and monotonic() - self._asked_at < _PAUSE
         if not path or rests or (same and self._asked[2:] == (len(path), last)):
             return
+        first = self._of is None or self._of[0] is not shown.history
         self._asked_at = monotonic()
         self._asked = (shown.history, plane, len(path), last)
         self.halted.set()
@@ -97,7 +98,7 @@ class PathProfile(QWidget):
             for found in profile(objective, plane, stacked(path), lambda: cancel() or halted.is_set()):
                 yield shown.history, plane, steps, found
 
-        self._generation = self.session.analyst.ask(_QUESTION, answers)
+        self._generation = self.session.analyst.ask(_QUESTION, answers, at_once=first)
 
     def take(self, key: str, generation: int, answer: Any) -> bool:
         """Take an answer; whether it was one to this."""

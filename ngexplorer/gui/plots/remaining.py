@@ -12,9 +12,10 @@ _SOON = 1.0
 class Remaining:
     """Is told by the thread that works, and asked by the window."""
 
-    def __init__(self) -> None:
-        self._began = monotonic()
-        self._told: tuple[float, float] = (0.0, self._began)
+    def __init__(self, before: float = 0.0) -> None:
+        """before: the share that was done already."""
+        self._began, self._before = monotonic(), before
+        self._told: tuple[float, float] = (before, self._began)
 
     def tell(self, share: float) -> None:
         """That share of the work is done, from 0 to 1."""
@@ -24,9 +25,9 @@ class Remaining:
     def seconds(self) -> float | None:
         """How long it will still take; None where nothing is known yet, and once all is done."""
         share, at = self._told
-        if not 0 < share < 1:
+        if not self._before < share < 1:
             return None
-        return max(0.0, (at - self._began) * (1 - share) / share - (monotonic() - at))
+        return max(0.0, (at - self._began) * (1 - share) / (share - self._before) - (monotonic() - at))
 
     @property
     def words(self) -> str:

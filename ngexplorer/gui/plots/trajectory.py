@@ -188,7 +188,7 @@ class TrajectoryView(View):
         self.invalidate()
 
     def _another_run(self) -> None:
-        self.attraction.forget()
+        self.attraction.put_away()
         self.others.forget()
         if BY_NAME[self.kind].local or self.kind == "checkpoints":
             self._another_picture()
@@ -290,8 +290,11 @@ class TrajectoryView(View):
             kind, material = self.kind, self._material(shown)
             # While runs go on the processor is theirs: the finest grid comes when they rest.
             sizes = (17, 33) if self.session.state == "running" else (17, 33, 65)
+            first = self.pictured is None or self.pictured.kind != kind
             self._generation = self.session.analyst.ask(
-                _QUESTION, lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell)
+                _QUESTION,
+                lambda cancel: chosen_plane.seen(kind, material, sizes, cancel, remaining.tell),
+                at_once=first,
             )
         if self.pictured is None or self.pictured.kind != self.kind:
             return
@@ -382,6 +385,11 @@ class TrajectoryView(View):
     @property
     def frames(self) -> list[Frame]:
         return [self.frame, self.path_profile.frame] if self.profile.isChecked() else [self.frame]
+
+    @property
+    def axes_named(self) -> list[tuple[str, str]]:
+        kind = BY_NAME[self.kind if self.pictured is None else self.pictured.kind]
+        return [(kind.across, kind.up), ("step", "loss along the path")][: len(self.frames)]
 
     @property
     def entries(self) -> list[Entry]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.plots.axes import Axis, Frame
-from ngexplorer.gui.plots.picture import Entry, Picture
-from ngexplorer.gui.session import Notice, Session
+from ngexplorer.gui.plots.picture import Entry
+from ngexplorer.gui.plots.pictured import Pictured
+from ngexplorer.gui.session import Session
 
 LEAST = QSize(200, 132)
 """The smallest picture in which something can be seen, its axes included, pixels."""
@@ -25,7 +22,7 @@ _APART = 0.085
 What the window takes of the interpreter, the runs lose."""
 
 
-class View(QFrame):
+class View(QFrame, Pictured):
     """A panel with a plot. The window calls `pull` at 30 Hz while it can be seen; `draw` runs only where the
     `fingerprint` of what it would draw has changed."""
 
@@ -132,59 +129,6 @@ class View(QFrame):
         """What the legend of a picture names."""
         theme, families = self.session.theme, self.session.visible_families
         return [Entry(f.label, themes.line_colour(f.colour, theme), f.members[0].style) for f in families]
-
-    @property
-    def axes_named(self) -> list[tuple[str, str]]:
-        """What a picture says of each frame's horizontal and vertical axis; nothing where that is empty."""
-        return [("", "")] * len(self.frames)
-
-    @contextmanager
-    def on_paper(self) -> Iterator[Picture]:
-        """The plot as it stands, in light colours on white, as long as the picture is being drawn."""
-        session = self.session
-        theme = session.theme
-        session.theme = themes.LIGHT
-        try:
-            for frame in self.frames:
-                frame.dress(themes.LIGHT)
-            self.draw()
-            with ExitStack() as drawn:
-                for frame in self.frames:
-                    drawn.enter_context(frame.as_lines())
-                yield Picture(self.caption, self.frames, self.axes_named, self.entries)
-        finally:
-            session.theme = theme
-            self._restyle()
-            self.draw()
-
-    def add_pictures(self, menu: QMenu) -> None:
-        """The entries of a menu that make a picture of this plot."""
-        menu.addAction("Copy as a picture").triggered.connect(self.copy)
-        menu.addAction("Save as PNG or SVG…").triggered.connect(self.ask_and_save)
-
-    def copy(self) -> None:
-        """Put a picture on the clipboard."""
-        with self.on_paper() as picture:
-            QGuiApplication.clipboard().setImage(picture.image())
-
-    def ask_and_save(self) -> None:
-        """Ask for a file and write a picture to it."""
-        kinds = "SVG, for print (*.svg);;PNG, 300 dots an inch (*.png)"
-        name, kind = QFileDialog.getSaveFileName(self, "Save picture", "plot.svg", kinds)
-        if name:
-            path = Path(name)
-            self.save(path if path.suffix else path.with_suffix(".svg" if kind.startswith("SVG") else ".png"))
-
-    def save(self, path: Path) -> bool:
-        """Write a picture; tells of a failure, and returns whether it went well."""
-        try:
-            with self.on_paper() as picture:
-                picture.write(path)
-        except OSError as error:
-            self.session.noticed.emit(Notice(str(error)))
-            return False
-        self.session.noticed.emit(Notice(f"Saved {path}", error=False))
-        return True
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
