@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 
 import psutil
 from PySide6.QtCore import QEvent, Qt, QTimer
@@ -128,7 +128,7 @@ class MainWindow(QMainWindow):
             self.function,
             self.instruments,
         ]
-        self.stage = Stage(self.views)
+        self.stage = Stage(self.views, (self.anatomy.pull, self._pull_timeline, self._pull_numbers))
         self.document = Document(session, self.preferences, self, path)
         self.undo = Undo(session)
         self._unused: QPushButton | None = None
@@ -166,7 +166,7 @@ class MainWindow(QMainWindow):
         self._explain.timeout.connect(self._explain_stop)
         self._timer = QTimer(self, interval=_FRAME)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self.pull)
+        self._timer.timeout.connect(self.stage.frame)
         self._timer.start()
         self._dress()
         self._show_document()
@@ -335,7 +335,7 @@ class MainWindow(QMainWindow):
         words = {
             "device": "Where it is computed, and the type of every number",
             "speed": "Steps a second, of all runs together",
-            "frame": "Time that one picture of the window takes",
+            "frame": "Time that one picture of the window takes, of the 33 ms there are",
             "recorded": "Steps recorded, of all runs together",
             "memory": "Memory of the whole program",
         }
@@ -347,21 +347,20 @@ class MainWindow(QMainWindow):
 
     # Pulling.
 
-    def pull(self) -> None:
-        """One frame: draw the visible plots that changed, the one under the pointer first, within the budget."""
-        began = perf_counter()
-        self.stage.frame()
-        self.anatomy.pull()
+    def _pull_timeline(self) -> None:
         now = monotonic()
         if now - self._timeline_at > _TIMELINE:
             self._timeline_at = now
             self.timeline.pull()
+
+    def _pull_numbers(self) -> None:
+        self._frame_seconds += 0.1 * (self.stage.seconds - self._frame_seconds)
+        now = monotonic()
         if now - self._slow_at > _SLOW:
             self._slow_at = now
             self.timeline.look()
             self.table.pull()
             self._show_numbers()
-        self._frame_seconds += 0.1 * (perf_counter() - began - self._frame_seconds)
 
     def settle(self) -> None:
         """Draw everything as it now is, whatever the budget."""

@@ -96,7 +96,7 @@ class Bench(QWidget):
         for line in range(3):
             grid.setRowStretch(line, 1)
             grid.setColumnStretch(line, 1)
-        self.stage = Stage(self.views)
+        self.stage = Stage(self.views, (self._pull_timeline, self._pull_table))
         self.served: dict[View, int] = defaultdict(int)
         """How often each view was brought up to date."""
         for view in self.views:
@@ -118,8 +118,12 @@ class Bench(QWidget):
     def _frame(self) -> None:
         self.stage.frame()
         self.frames += 1
+
+    def _pull_timeline(self) -> None:
         if self.frames % 3 == 0:
             self.timeline.pull()
+
+    def _pull_table(self) -> None:
         if self.frames % _TABLE == 0:
             self.table.pull()
 

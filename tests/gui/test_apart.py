@@ -31,7 +31,7 @@ def test_race_edit_scrub_and_export(apart, two_moons, tmp_path):
     person.opens_card(0)
     person.types(person.field("Learning rate", card=0).editor, "0.05")
     history = person.session.runs[0].history
-    person.until(lambda: history.events and history["learning_rate"][-1] == 0.05)
+    person.until(lambda: bool(history.events) and history["learning_rate"][-1] == 0.05)
     person.clicks(person.window.buttons["race"])
     person.sees("paused")
     latest = person.session.latest

@@ -24,6 +24,7 @@ from ngexplorer.gui.elided import Elided
 from ngexplorer.gui.forms import Choice
 from ngexplorer.gui.main_window import MainWindow
 from ngexplorer.gui.plots import lines
+from ngexplorer.gui.plots.stage import BUDGET
 from ngexplorer.gui.plots.view import LEAST
 from ngexplorer.gui.session import Notice
 from ngexplorer.objectives.datasets import TwoMoons
@@ -174,10 +175,16 @@ def still(sit_at, two_moons):
     return person
 
 
+def frame(person):
+    """One frame with all its turns."""
+    person.window.stage.frame()
+    person.until(lambda: person.window.stage.idle)
+
+
 def pull(person, frames=6):
     person.drawn.clear()
     for _ in range(frames):
-        person.window.pull()
+        frame(person)
     return set(person.drawn)
 
 
@@ -210,16 +217,15 @@ def test_a_hidden_view_is_not_drawn_until_it_is_seen(still):
 
 
 def test_a_frame_that_has_used_up_its_time_leaves_the_rest_to_the_next(still):
-    window = still.window
     for view in still.in_sight:
         draw = view.draw
-        view.draw = lambda draw=draw: (draw(), _busy(0.012))
+        view.draw = lambda draw=draw: (draw(), _busy(1.1 * BUDGET))
         view.invalidate()
     still.drawn.clear()
-    window.pull()
+    frame(still)
     assert len(still.drawn) == 1 + any(view.underMouse() for view in still.in_sight)  # which is always drawn
-    window.pull()
-    window.pull()
+    frame(still)
+    frame(still)
     assert set(still.drawn) == set(still.in_sight), "they take turns"
 
 

@@ -1,4 +1,4 @@
-"""Which plot draws when: the one under the pointer at every frame, the others in turns as far as time goes."""
+"""What draws when: the plot under the pointer at every frame, the others in turns as far as time goes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ BUDGET = 0.022
 class Stage:
     """The views of a window, of which only those that can be seen are drawn, and cost anything.
 
-    Each picture has a turn of the event loop to itself, so that input waits for one of them, not for all of a frame.
+    Each picture has a turn of the event loop to itself, so that input waits for one of them, not for all of a frame;
+    and so has each piece of what is done `beside` them, at every frame.
     """
 
-    def __init__(self, views: Sequence[View]) -> None:
+    def __init__(self, views: Sequence[View], beside: Sequence[Callable[[], Any]] = ()) -> None:
         self.views = list(views)
+        self.beside = beside
+        self.seconds = 0.0
+        """How long the last frame took, painting and what else happened meanwhile included."""
         self._waiting = list(views)
         """All but the one under the pointer, the longest unserved first."""
         self._frame: Iterator[None] | None = None
@@ -33,6 +37,11 @@ class Stage:
         if self._frame is None:
             self._frame = self._pictures()
             self._turn()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame is under way."""
+        return self._frame is None
 
     def _turn(self) -> None:
         """The next picture of the frame: painted, and what has happened meanwhile answered, before the one after."""
@@ -49,7 +58,7 @@ class Stage:
     def _pictures(self) -> Iterator[None]:
         """Draw the pictures of one frame, each when it is asked for."""
         under = next((view for view in self.views if view.seen and view.underMouse()), None)
-        spent, served = 0.0, 0
+        began, spent, served = perf_counter(), 0.0, 0
         if under is not None and under.pull():
             spent = under.cost
             yield
@@ -57,14 +66,15 @@ class Stage:
             if view is under or view.can_wait or not view.seen:
                 continue
             # One at least: a view that costs more than a frame has would never be drawn.
-            if served and spent + view.cost > BUDGET:
-                return
+            if served and max(spent, perf_counter() - began) + view.cost > BUDGET:
+                break
             served += 1
             self._waiting.remove(view)
             self._waiting.append(view)
-            began = perf_counter()
             if view.pull():
                 spent += view.cost
                 yield
-            else:
-                spent += perf_counter() - began
+        for work in self.beside:
+            work()
+            yield
+        self.seconds = perf_counter() - began
