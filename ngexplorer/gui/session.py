@@ -116,6 +116,8 @@ class Session(QObject):
         """The runs that stand out, by their numbers; the others are faint. None of them: no run is."""
         self._hidden: set[int] = set()
         self._extremes: dict[tuple[History, str], Extremes] = {}
+        self._measured: tuple[list[Any], list[Shown]] = ([], [])
+        """The `measures`, and what they were found for."""
         self._loading: Experiment | None = None
         """What the racer was last asked to load, until it is there."""
         self._loaded: Experiment | None = None
@@ -389,7 +391,10 @@ class Session(QObject):
         """The visible runs by which a view chooses its scale: those that diverged or went astray only where there are
         no others, since beside them nothing else can be seen."""
         visible = [shown for shown in self.visible if len(shown.history)]
-        return [shown for shown in visible if not shown.run.astray] or visible
+        key = [(shown, len(shown.history), shown.run.state) for shown in visible]
+        if key != self._measured[0]:  # asked several times a picture
+            self._measured = (key, [shown for shown in visible if not shown.run.astray] or visible)
+        return self._measured[1]
 
     def groups(self, runs: list[Shown]) -> list[Group]:
         """Those of the runs that differ in the seed alone, by their optimizers. One that diverged or failed has no part
