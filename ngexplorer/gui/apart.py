@@ -28,6 +28,11 @@ class Process:
         self._process.start()
         there.close()
 
+    @property
+    def pid(self) -> int:
+        """The system's number of it."""
+        return self._process.pid or 0
+
     def another(self) -> Process:
         """One like it."""
         return Process()

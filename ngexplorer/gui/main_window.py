@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -83,7 +84,14 @@ _SETUP_WIDTH = 312
 """Pixels: with less the names of the set-up cannot be read."""
 
 _PRESSED = (QAbstractButton, QComboBox)
-_PROCESS = psutil.Process()
+
+
+def _resident(other: int | None) -> int:
+    """Bytes of memory of this process, and of the other one in which steps are taken, while it is there."""
+    found = psutil.Process().memory_info().rss
+    with contextlib.suppress(psutil.Error):
+        found += psutil.Process(other).memory_info().rss if other else 0
+    return found
 
 
 class MainWindow(QMainWindow):
@@ -382,7 +390,7 @@ class MainWindow(QMainWindow):
         self.status["speed"].setText(f"{self._speed:,.0f} steps/s" if session.state == "running" else "")
         self.status["frame"].setText(f"frame {1000 * self._frame_seconds:.0f} ms")
         self.status["recorded"].setText(f"{steps:,} steps recorded")
-        self.status["memory"].setText(f"{_PROCESS.memory_info().rss / 2**20:,.0f} MB")
+        self.status["memory"].setText(f"{_resident(self.session.racer.pid) / 2**20:,.0f} MB")
         self.status["device"].setText(f"{session.experiment.device} · {session.experiment.dtype}")
 
     def _show_race(self) -> None:

@@ -72,6 +72,11 @@ class Racer(QThread, Commands):
         """Whether a stop was asked for and the step in progress has not ended yet."""
         return self.halt()
 
+    @property
+    def pid(self) -> int | None:
+        """The system's number of the process in which steps are taken; None: it is this one."""
+        return self._driver.pid if isinstance(self._driver, Remote) else None
+
     def fork(self, run: Record, step: int, delta: Tensor, damping: float, matrix: str) -> None:
         """Put a fork of a run into the race; see `Run.fork`. Raises ValueError where θ of that step is not kept."""
         if self.race is not None and run in self.race.runs:

@@ -172,6 +172,10 @@ class Workplace(Protocol):
     called: Number
     obeyed: Number
 
+    @property
+    def pid(self) -> int:
+        """The system's number of it."""
+
     def end(self) -> str:
         """Bring about its end; returns how it ended."""
 
@@ -203,6 +207,11 @@ class Remote:
     def halt(self) -> Halt:
         """Abandons the step in progress there."""
         return Halt(self._place.called, self._place.obeyed)
+
+    @property
+    def pid(self) -> int:
+        """The system's number of the other process."""
+        return self._place.pid
 
     def send(self, command: Command) -> None:
         """Pass a command on."""

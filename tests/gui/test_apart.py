@@ -7,6 +7,7 @@ from time import perf_counter
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -17,11 +18,6 @@ from ngexplorer.runs.experiment import Contender
 @pytest.fixture
 def apart(sit_at):
     return lambda experiment, **options: sit_at(experiment, apart=True, **options)
-
-
-def kill(person):
-    """End the process that takes the steps."""
-    os.kill(person.racer._driver._place._process.pid, signal.SIGKILL)
 
 
 def test_race_edit_scrub_and_export(apart, two_moons, tmp_path):
@@ -53,6 +49,9 @@ def test_every_view_draws_what_came_from_there(apart, two_moons):
     person.sees("finished")
     person.draws_all()
     assert person.words == ["finished", "finished"]
+    mine, other = (psutil.Process(pid).memory_info().rss / 2**20 for pid in (os.getpid(), person.racer.pid))
+    told = float(person.window.status["memory"].text().removesuffix(" MB").replace(",", ""))
+    assert told == pytest.approx(mine + other, rel=0.2) and other > 100
     assert any(spectrum.matrix == "hessian" for spectrum in person.session.runs[0].history.spectra)
     shown = person.session.runs[0]
     theta, _ = shown.history.parameters(30)
@@ -88,7 +87,7 @@ def test_the_death_of_the_process_is_told_and_reset_begins_anew(apart, two_moons
     person = apart(two_moons("adam", "newton", steps=1_000_000))
     person.session.toggle()
     person.until(lambda: person.session.latest > 20)
-    kill(person)
+    os.kill(person.racer.pid, signal.SIGKILL)
     person.sees("finished")
     person.until(lambda: len(person.notices) == 2)
     assert [notice.message for notice in person.notices] == [

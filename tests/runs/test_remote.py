@@ -57,7 +57,7 @@ class Driven(Commands):
 
     @property
     def pid(self):
-        return self.remote._place._process.pid
+        return self.remote.pid
 
     def close(self):
         self.remote.close()
