@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
@@ -36,7 +36,8 @@ class View(QFrame):
         super().__init__()
         self.setObjectName("panel")
         self.session = session
-        self.title = QLabel(title)
+        self.title = Elided(title)
+        self.title.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.title.setObjectName("title")
         self.subtitle = Elided()
         self.subtitle.setObjectName("muted")
