@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QRect, QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -26,12 +26,14 @@ from ngexplorer.gui.panels.runs_table import RunsTable
 from ngexplorer.gui.plots.view import View
 from ngexplorer.gui.preferences import Preferences
 
-VERSION = 3
+VERSION = 4
 """Of the saved state: another one is not read."""
 _LEFT, _RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
 _TOP, _BOTTOM = Qt.DockWidgetArea.TopDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 _SETUP_WIDTH = 320
+_ASKED_SHARE = 0.275
+"""Of a roomy window's width, for a panel that someone asks for: a page of the tour has no need to scroll then."""
 _ROOMY = 1400
 """Pixels: the width of a window from which on the explanations stand beside the plots at first."""
 _HEAD, _LOW_HEAD = (12, 6, 2, 2), (12, 2, 2, 0)
@@ -181,6 +183,10 @@ class Arrangement:
         self._window, self._table = window, table
         window.setDockOptions(_NESTED)
         window.setContentsMargins(themes.GRID, 0, themes.GRID, 0)
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        window.setCorner(
+            Qt.Corner.BottomRightCorner, _RIGHT
+        )  # a page of text needs the height more than a table the width
         self.plots = PlotGrid(views)
         window.setCentralWidget(self.plots)
         self.setup = Panel("setup", "Set-up", setup)
@@ -206,16 +212,19 @@ class Arrangement:
         self.share()
 
     def _place_explanations(self, opened: list[Panel]) -> None:
-        """On the right, where the window has room for them beside the plots; else they are closed but for those that
-        someone has `opened`, and the View menu opens them in the place of the set-up."""
+        """On the right, one behind the other, where the window has room for them beside the plots; else they are closed
+        but for those that someone has `opened`, and the View menu opens them in the place of the set-up."""
+        first = self.explanations[0]
         for panel in self.explanations:
             panel.setFloating(False)
             self._window.removeDockWidget(panel)
-            if self._roomy:
+            if self._roomy and panel is first:
                 self._window.addDockWidget(_RIGHT, panel)
             else:
-                self._window.tabifyDockWidget(self.setup, panel)
+                self._window.tabifyDockWidget(first if self._roomy else self.setup, panel)
             panel.setVisible(panel in opened or (self._roomy and not panel.asked_for))
+            if panel in opened:
+                panel.raise_()
 
     @property
     def _roomy(self) -> bool:
@@ -224,7 +233,9 @@ class Arrangement:
 
     def _widen(self) -> None:
         self._window.resizeDocks([self.setup], [_SETUP_WIDTH], _ACROSS)
-        self._window.resizeDocks(self.explanations, [_SETUP_WIDTH] * len(self.explanations), _ACROSS)
+        asked = any(panel.asked_for and not panel.isHidden() for panel in self.explanations)
+        width = round(_ASKED_SHARE * self._window.width()) if asked else _SETUP_WIDTH
+        self._window.resizeDocks(self.explanations, [width] * len(self.explanations), _ACROSS)
 
     def settle(self) -> None:
         """Share the room out once it is known: at the first showing, where no layout was restored."""
@@ -236,17 +247,16 @@ class Arrangement:
             self.share()
 
     def open(self, panel: Panel) -> None:
-        """Open a panel that someone asks for: below the other explanations with most of their height, or where there
-        is no room for it beside the plots, in the place of the set-up, behind a tab of each."""
+        """Open a panel that someone asks for: in front of the other explanations, with room to read, or where there is
+        none beside the plots, in the place of the set-up, behind a tab of each."""
         asked = panel.isHidden() and not panel.isFloating()
         if asked and not self._roomy:
             self._window.tabifyDockWidget(self.setup, panel)
         panel.show()
         panel.raise_()
         if asked and self._roomy:
-            share = self._window.height() // 4
-            heights = [3 * share if one is panel else share for one in self.explanations]
-            self._window.resizeDocks(self.explanations, heights, _DOWN)
+            # What the plots leave room for is known once they are laid out for what they show then.
+            QTimer.singleShot(0, self._window, self._widen)
 
     def tighten(self, low: bool) -> None:
         """In a low window leave less room around everything: what there is belongs to the plots and the runs."""

@@ -150,7 +150,7 @@ class MainWindow(QMainWindow):
         self.setMenuWidget(self._header())
         explanations = [
             Panel("step anatomy", "Step anatomy", self.anatomy),
-            Panel("tour", "Tour", self.tour, asked_for=True),
+            Panel("tour", "Tour", self.tour, self.tour.head, asked_for=True),
         ]
         self.arrangement = Arrangement(self, self.setup, self.views, explanations, self._timeline_head(), self.table)
         self.presenter = Presenter(self)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QMimeData, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
+    QKeyEvent,
     QPainter,
     QPyTextObject,
     QResizeEvent,
@@ -162,6 +163,13 @@ class Page(QTextBrowser):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Whatever it stands in scrolls."""
         event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """The page keys, too, are for what it stands in."""
+        if event.key() in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
         return QSize(240, self.height())

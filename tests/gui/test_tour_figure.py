@@ -20,7 +20,10 @@ def opened(sit_at, two_moons):
         person.window.guide.open(number)
         person.until(lambda: person.session.raced == STOPS[number - 1].experiment())
         person.sees("ready")
-        person.until(lambda: person.window.tour.settled)
+        tour = person.window.tour
+        assert tour.figure.drawings == (), "no one has looked at it yet"
+        QTest.mouseClick(tour.tabs, Qt.MouseButton.LeftButton, pos=tour.tabs.tabRect(1).center())
+        person.until(lambda: tour.settled and tour.figure.plots != [])
         QCoreApplication.processEvents()
         return person, person.window.tour.figure
 
@@ -34,6 +37,7 @@ def test_a_stop_with_a_figure_shows_it_and_one_without_does_not(opened):
     assert figure.plots[0].frame.accessibleName() == "Fisher: slope across, intercept up"
     person.window.guide.open(7)
     assert not figure.isVisible() and figure.plots == []
+    assert [person.window.tour.tabs.isTabVisible(n) for n in range(3)] == [True, False, True]
     person.sees("ready")
 
 

@@ -20,7 +20,8 @@ from ngexplorer.gui.session import Session
 from ngexplorer.tour import STOPS
 
 FOLDER = Path(__file__).parent / "pages"
-WIDTH = 320
+WIDTH = 440
+"""What a window of 1600 pixels gives the tour."""
 BLOCK = 8
 """Pixels of the small picture: in each block the mean is compared, not each pixel, which fonts' smoothing moves."""
 

@@ -54,6 +54,13 @@ def does(person, key):
     QCoreApplication.processEvents()
 
 
+def turns_to(tour, part):
+    """Click on the tab of a part of the stop."""
+    (number,) = (n for n in range(tour.tabs.count()) if tour.tabs.tabText(n).startswith(part))
+    QTest.mouseClick(tour.tabs, Qt.MouseButton.LeftButton, pos=tour.tabs.tabRect(number).center())
+    QCoreApplication.processEvents()
+
+
 def stands_at(person, number):
     """Wait until the stop's experiment stands ready to race."""
     person.until(lambda: person.session.raced == STOPS[number - 1].experiment() and person.session.state == "ready")
@@ -188,9 +195,11 @@ def test_claims_are_measured_one_after_another_with_their_verdicts(sit_at, two_m
     tour = person.window.tour
     assert [row.numbers.text() for row in tour.rows] == ["§6"] * 4
     assert tour.verdict.text() == "4 claims"
+    turns_to(tour, "Checks")
     person.clicks(tour.measure)
     person.until(lambda: not tour.measuring)
     assert tour.verdict.text() == "2 of 4 pass, 1 fail, 1 cannot be checked"
+    assert tour.tabs.tabText(2).split() == ["Checks", "2/4"]
     assert [row.numbers.text() for row in tour.rows] == [
         "expected 2 · measured 2.001 · off by 0.001 · tolerance 0.01",
         "expected (1, 2) · measured (1, 2.5) · off by 0.5 · tolerance 0.1",
@@ -204,7 +213,8 @@ def test_claims_are_measured_one_after_another_with_their_verdicts(sit_at, two_m
         "passes",
     ]
     assert tour.progress.value() == tour.progress.maximum() == 4
-    person.until(lambda: tour.area.widget().width() <= tour.area.viewport().width())
+    checks = tour.parts.currentWidget()
+    person.until(lambda: checks.widget().width() <= checks.viewport().width())
     wrong = tour.rows[1].numbers
     assert wrong.palette().color(wrong.foregroundRole()) == QColor(themes.DARK.error)
     person.window.guide.open(2)
@@ -220,6 +230,7 @@ def test_the_checks_of_a_stop_pass_in_this_very_window_while_it_races(sit_at, tw
     stands_at(person, 1)
     tour = person.window.tour
     person.session.toggle()
+    turns_to(tour, "Checks")
     person.clicks(tour.measure)
     person.until(lambda: not tour.measuring)
     assert tour.verdict.text() == f"{len(STOPS[0].claims)} of {len(STOPS[0].claims)} pass"
@@ -242,6 +253,7 @@ def test_measuring_stops_when_asked_and_when_another_stop_opens(sit_at, two_moon
     person.window.guide.open(1)
     stands_at(person, 1)
     tour = person.window.tour
+    turns_to(tour, "Checks")
     person.clicks(tour.measure)
     person.until(going.is_set)
     assert tour.measure.text() == "Stop" and tour.rows[0].numbers.text() == "measuring…"
@@ -275,6 +287,7 @@ def test_stop_abandons_the_claim_under_way_and_the_next_measuring_wins(sit_at, t
     person.window.guide.open(1)
     stands_at(person, 1)
     tour = person.window.tour
+    turns_to(tour, "Checks")
     person.clicks(tour.measure)
     person.until(going.is_set)
     person.clicks(tour.measure)
@@ -337,6 +350,43 @@ def test_a_page_fits_its_width_in_every_stop_and_theme(qapp):
             assert panel.area.widget().width() <= panel.area.viewport().width()
     panel.close()
     panel.deleteLater()
+
+
+def scrolls(area):
+    return area.verticalScrollBar().maximum() > 0
+
+
+@pytest.mark.parametrize("first", [1, 8, 12])
+def test_no_page_has_to_be_scrolled_whichever_stop_comes_first(sit_at, first):
+    """The names of some stops' runs are long, and the plots want room for them."""
+    person = sit_at(STOPS[first - 1].experiment(), size=(1600, 1000))
+    tour = person.window.tour
+    for number in [first, *range(1, len(STOPS) + 1)]:
+        person.window.guide.open(number)
+        stands_at(person, number)
+        person.window.settle()
+        person.until(lambda: tour.page.visibleRegion().boundingRect().height() == tour.page.height())
+        assert not scrolls(tour.area), STOPS[number - 1].name
+        assert tour.forward.isVisible() == (number < len(STOPS))
+
+
+def test_in_the_smallest_window_the_keyboard_comes_to_the_end_of_page_figure_and_checks(sit_at, two_moons):
+    person = sit_at(two_moons(), size=(1024, 640))
+    person.window.guide.open(8)
+    stands_at(person, 8)
+    tour = person.window.tour
+    tour.tabs.setFocus()
+    ends = []
+    for area in map(tour.parts.widget, range(3)):
+        assert area.isVisible() and tour.tabs.hasFocus()
+        person.until(lambda area=area: tour.settled and scrolls(area))
+        for _ in range(40):
+            QTest.keyClick(tour.tabs, Qt.Key.Key_PageDown)
+        bar = area.verticalScrollBar()
+        ends.append(bar.value() == bar.maximum())
+        QTest.keyClick(tour.tabs, Qt.Key.Key_Right)
+    assert ends == [True] * 3
+    assert tour.again.isVisible() and tour.forward.isVisible() and tour.measure.isVisible()
 
 
 def test_a_fraction_is_higher_than_a_line_and_a_formula_in_a_text_is_not():

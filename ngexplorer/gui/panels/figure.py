@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from ngexplorer.cancellation import Cancel
@@ -20,20 +20,22 @@ from ngexplorer.gui.session import Session
 from ngexplorer.tour.figure import Array, Chart, Curve, Drawing, Field, Figure
 
 _QUESTION = "tour figure"
-_HEIGHT = 168
-"""Pixels of a plot with its axes"""
+_LEAST, _MOST = 168, 320
+"""Pixels of a plot's height with its axes"""
 _HEAD = 0.3
 """Of a step's length: of its arrow's head"""
 
 
 class FigureView(QWidget):
-    """A figure, measured by the analyst when it is shown and whenever its dial is moved; the latest wins."""
+    """A figure, measured by the analyst when someone looks at it and whenever its dial is moved; the latest wins."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
         self._figure: Figure | None = None
         self._generation = 0
+        self._due = False
+        """Whether it has to be measured when someone comes to see it."""
         self._halted = threading.Event()
         self.drawings: tuple[Drawing, ...] = ()
         """What was measured last."""
@@ -61,14 +63,13 @@ class FigureView(QWidget):
         self._column.addWidget(self.caption)
         session.analyst.answered.connect(self._answered)
         session.theme_changed.connect(self._draw)
-        self.hide()
 
     def show_figure(self, figure: Figure | None) -> None:
         """Show a stop's figure, from where its dial stands at first; None: there is none."""
         self.halt()
         self._figure, self.drawings = figure, ()
         self._draw()
-        self.setVisible(figure is not None)
+        self._due = figure is not None
         if figure is None:
             return
         self.caption.setText(figure.caption)
@@ -81,7 +82,13 @@ class FigureView(QWidget):
             self.slider.setPageStep(max(1, figure.dial.parts // 5))
             self.slider.setValue(figure.dial.first)
             self.slider.blockSignals(False)
-        self._ask()
+        if self.isVisible():
+            self._ask()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._due:
+            self._ask()
 
     def halt(self) -> None:
         """Measure no more."""
@@ -90,7 +97,7 @@ class FigureView(QWidget):
 
     @property
     def settled(self) -> bool:
-        """Whether what is drawn is what the dial says."""
+        """Whether what is drawn is what the dial says, where someone looks at it."""
         return self._generation == 0
 
     def _slid(self) -> None:
@@ -99,6 +106,7 @@ class FigureView(QWidget):
     def _ask(self) -> None:
         figure, value = self._figure, 0.0
         assert figure is not None
+        self._due = False
         if figure.dial is not None:
             value = figure.dial.value(self.slider.value())
             self.value.setText(compact(round(value, 4)))
@@ -137,7 +145,8 @@ class _Plot(QWidget):
         super().__init__()
         self._session = session
         self.frame = Frame(session.theme)
-        self.frame.setFixedHeight(_HEIGHT)
+        self.frame.setMinimumHeight(_LEAST)
+        self.frame.setMaximumHeight(_MOST)
         self.frame.view.setMouseEnabled(x=False, y=False)
         self.frame.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.contours, self.lines = Contours(), Lines()
@@ -189,8 +198,8 @@ class _Plot(QWidget):
 
 
 def _unbroken(label: str) -> str:
-    """A name that stays on one line of rich text: a line may break at a space and after a slash."""
-    return label.replace(" ", "&nbsp;").replace("/", "/\u2060")
+    """A name that stays on one line of rich text: a line may break at a space, after a slash and after a hyphen."""
+    return label.replace(" ", "&nbsp;").replace("/", "/\u2060").replace("-", "-\u2060")
 
 
 def _colour(curve: Curve, theme: themes.Theme) -> QColor:

@@ -8,15 +8,19 @@ import threading
 from collections.abc import Iterator
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractSlider,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStackedWidget,
+    QTabBar,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -32,11 +36,16 @@ from ngexplorer.gui.session import Session
 from ngexplorer.tour import STOPS, Check, Stop
 from ngexplorer.tour.checks import Claim, written
 
+_Slider = QAbstractSlider.SliderAction
 _QUESTION = "tour"
 _BELOW = re.compile(r"(?<![A-Za-z])([A-Za-zα-ω])_([A-Za-zα-ω])")
 _ABOVE = re.compile(r"\^(?:\(((?:[^()]|\([^()]*\))*)\)|([−+]?\w))")
 _LEAST = 280
 """Pixels: with less, formulas break."""
+_PAGE, _FIGURE, _CHECKS = range(3)
+"""Its parts, behind a tab each."""
+_BESIDE_BAR = 8
+"""Pixels between what is scrolled and its bar."""
 _MARK = 14
 _DOT = 3.0
 """The radius of a stop's dot, pixels."""
@@ -70,8 +79,15 @@ class TourPanel(QFrame):
         self.previous = self._arrow("Previous stop", -1)
         self.next = self._arrow("Next stop", 1)
         self.dots = Dots(self)
-        ways = QHBoxLayout()
+        name = QLabel("Tour")
+        name.setObjectName("title")
+        self.head = QWidget()
+        """The way from stop to stop, for the head of whatever the panel stands in"""
+        ways = QHBoxLayout(self.head)
+        ways.setContentsMargins(0, 0, 0, 0)
         ways.setSpacing(4)
+        ways.addWidget(name)
+        ways.addSpacing(themes.GRID)
         ways.addWidget(self.previous)
         ways.addWidget(self.choice, 1)
         ways.addWidget(self.next)
@@ -97,9 +113,6 @@ class TourPanel(QFrame):
         ends.addStretch(1)
         ends.addWidget(self.forward)
 
-        caption = QLabel("Checks")
-        caption.setObjectName("caption")
-        caption.setFont(themes.caption_font())
         self.verdict = QLabel()
         self.verdict.setObjectName("muted")
         self.verdict.setFont(themes.font(12))
@@ -107,47 +120,40 @@ class TourPanel(QFrame):
         self.measure = QPushButton("Measure")
         self.measure.setObjectName("small")
         self.measure.clicked.connect(self._measure_or_stop)
-        head = QHBoxLayout()
-        head.setSpacing(themes.GRID)
-        head.addWidget(caption)
-        head.addWidget(self.verdict, 1)
-        head.addWidget(self.measure)
+        verdict = QHBoxLayout()
+        verdict.setSpacing(themes.GRID)
+        verdict.addWidget(self.verdict, 1)
+        verdict.addWidget(self.measure)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(3)
         self.progress.setAccessibleName("Checks measured")
-
         self.list = QVBoxLayout()
         self.list.setSpacing(10)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 4, 8, 8)
-        column.setSpacing(themes.GRID)
-        column.addWidget(self.title)
-        column.addWidget(self.source)
-        column.addWidget(self.page)
-        column.addWidget(self.figure)
-        column.addLayout(ends)
-        column.addSpacing(themes.GRID)
-        column.addLayout(head)
-        column.addWidget(self.progress)
-        column.addLayout(self.list)
-        column.addStretch(1)
-        self.area = QScrollArea()
-        self.area.setWidget(inside)
-        self.area.setWidgetResizable(True)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+        self.area = _scrolled(self.title, self.source, self.page)
+        self.parts = QStackedWidget()
+        for area in (self.area, _scrolled(self.figure), _scrolled(verdict, self.progress, self.list)):
+            self.parts.addWidget(area)
+        self.tabs = QTabBar(expanding=False)
+        self.tabs.setAccessibleName("Page, figure and checks of the stop")
+        for part in ("Page", "Figure", "Checks"):
+            self.tabs.addTab(part)
+        self.tabs.currentChanged.connect(self.parts.setCurrentIndex)
+
         whole = QVBoxLayout(self)
-        whole.setContentsMargins(12, 2, 4, 8)
-        whole.setSpacing(themes.GRID)
+        whole.setContentsMargins(12, 2, 12 - _BESIDE_BAR, 8)
+        whole.setSpacing(4)
         above = QVBoxLayout()
-        above.setContentsMargins(0, 0, 8, 0)
         above.setSpacing(4)
-        above.addLayout(ways)
+        above.addWidget(self.head)
         above.addWidget(self.dots)
+        above.addWidget(self.tabs)
+        for part in (above, ends):
+            part.setContentsMargins(0, 0, _BESIDE_BAR, 0)
         whole.addLayout(above)
-        whole.addWidget(self.area, 1)
+        whole.addWidget(self.parts, 1)
+        whole.addLayout(ends)
 
         session.analyst.answered.connect(self._answered)
         session.theme_changed.connect(self._dress)
@@ -158,6 +164,16 @@ class TourPanel(QFrame):
         super().showEvent(event)
         if not self.rows:
             self.show_stop(self.number, seen=False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """The page keys scroll whatever part is in front, wherever in the panel the focus is."""
+        way = {Qt.Key.Key_PageUp: _Slider.SliderPageStepSub, Qt.Key.Key_PageDown: _Slider.SliderPageStepAdd}
+        if event.key() not in way:
+            super().keyPressEvent(event)
+            return
+        area = self.parts.currentWidget()
+        assert isinstance(area, QScrollArea)
+        area.verticalScrollBar().triggerAction(way[Qt.Key(event.key())])
 
     def _arrow(self, name: str, by: int) -> QToolButton:
         button = QToolButton()
@@ -198,6 +214,8 @@ class TourPanel(QFrame):
         self.title.setText(self.stop.title)
         self.source.setText(f"Martens 2020, {self.stop.source.rstrip('.')}")
         self.page.show_text(self.stop.body)
+        self.tabs.setCurrentIndex(_PAGE)
+        self.tabs.setTabVisible(_FIGURE, self.stop.figure is not None)
         self.figure.show_figure(self.stop.figure)
         for row in self.rows:
             self.list.removeWidget(row)
@@ -207,7 +225,8 @@ class TourPanel(QFrame):
         for row in self.rows:
             self.list.addWidget(row)
             row.show_check(self.checks.get(row.claim.name))
-        self.area.verticalScrollBar().setValue(0)
+        for area in self.parts.findChildren(QScrollArea):
+            area.verticalScrollBar().setValue(0)
         self.dots.update()
         self._count()
 
@@ -274,6 +293,7 @@ class TourPanel(QFrame):
         words = [f"{right} of {len(self.stop.claims)} pass"] if found else [f"{len(self.stop.claims)} claims"]
         words += [f"{wrong} fail"] * bool(wrong) + [f"{left} cannot be checked"] * bool(left)
         self.verdict.setText(", ".join(words))
+        self.tabs.setTabText(_CHECKS, f"Checks  {right}/{len(self.stop.claims)}" if found else "Checks")
         self.measure.setText("Stop" if self.measuring else "Measure again" if found else "Measure")
         self.measure.setAccessibleName("Stop measuring" if self.measuring else "Measure what this stop claims")
         self.progress.setMaximum(len(self.stop.claims))
@@ -287,6 +307,23 @@ class TourPanel(QFrame):
         for row in self.rows:
             row.dress()
         self.dots.update()
+
+
+def _scrolled(*content: QWidget | QLayout) -> QScrollArea:
+    """Those one below the other, to be scrolled where the panel is too low for them."""
+    inside = QWidget()
+    column = QVBoxLayout(inside)
+    column.setContentsMargins(0, 4, _BESIDE_BAR, 0)
+    column.setSpacing(themes.GRID)
+    for one in content:
+        column.addWidget(one) if isinstance(one, QWidget) else column.addLayout(one)
+    column.addStretch(1)
+    area = QScrollArea()
+    area.setWidget(inside)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 class CheckRow(QWidget):

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.elided import Elided
@@ -35,7 +35,8 @@ class View(QFrame, Pictured):
         super().__init__()
         self.setObjectName("panel")
         self.session = session
-        self.title = QLabel(title)
+        self.title = Elided(title)
+        self.title.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.title.setObjectName("title")
         self.subtitle = Elided()
         self.subtitle.setObjectName("muted")
