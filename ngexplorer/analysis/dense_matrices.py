@@ -50,6 +50,8 @@ class Matrices:
     refused: dict[str, str]
     done: float
     block: slice | None = None
+    edges: NDArray[np.int64] | None = None
+    """Of means over blocks of θ: where the blocks end, (B + 1,); the layers are then counted in blocks."""
 
     def difference(self, one: str, other: str) -> Matrix:
         """one − other, (P, P)."""
@@ -117,8 +119,7 @@ def _entries(matrix: Curvature, block: slice | None) -> Matrix:
         whole: Matrix = matrix.dense().cpu().numpy()
         return whole if block is None else whole[block, block]
     columns = []
-    for start in range(block.start, block.stop, _AT_ONCE):
-        matrix.point.watch.check()
+    for start in matrix.point.watch.over(range(block.start, block.stop, _AT_ONCE)):
         some = torch.arange(start, min(start + _AT_ONCE, block.stop), device=matrix.point.theta.device)
         units = torch.zeros(size, len(some), dtype=matrix.point.theta.dtype, device=some.device)
         units[some, torch.arange(len(some), device=some.device)] = 1

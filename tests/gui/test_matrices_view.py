@@ -1,6 +1,7 @@
 """The matrices as images: what is under the cursor is the dense matrix's entry, and the distances are numpy's."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PySide6.QtCore import QCoreApplication, QPointF
 from PySide6.QtTest import QTest
 
+from ngexplorer.analysis.block_means import block_means
 from ngexplorer.curvature import KFAC, EmpiricalFisher, Fisher, GaussNewton, Hessian
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots import matrices
@@ -146,9 +148,38 @@ def test_of_a_large_model_a_layer_is_shown_and_said_to_be(looking, monkeypatch):
     np.testing.assert_allclose(tile.entries, dense(person, 0, 6)["hessian"][smallest, smallest], atol=1e-12)
     assert "alone (θ has" in view.subtitle.text()
     assert f"row {smallest.start + 1}: " in pointed_at(view, tile, 1, 0)
-    view.layers.actions()[0].trigger()
+    view.layers.actions()[1].trigger()
     person.gets_answers(person.window.matrices)
     assert re.search(r"the first 10 of \d+ parameters of layer", view.subtitle.text())
+
+
+def test_of_a_large_model_all_of_it_is_seen_in_means_over_blocks(looking, monkeypatch):
+    monkeypatch.setattr(matrices, "LARGEST", 10)
+    monkeypatch.setattr(matrices, "block_means", partial(block_means, sizes=(4, 8)))
+    person, view = looking()
+    whole = view.layers.actions()[0]
+    total = person.session.runs[0].run.objective.parameters
+    assert whole.text() == f"All of θ · means over blocks of its {total:,} parameters"
+    whole.trigger()
+    view.compare(0, 1)
+    person.gets_answers(person.window.matrices)
+    (tile,) = view.tiles
+    exact = dense(person, 0, 6)
+    edges = view.answer.matrices.edges
+    means = np.add.reduceat(np.add.reduceat(exact["hessian"] - exact["gauss-newton"], edges[:-1], 0), edges[:-1], 1)
+    lengths = np.diff(edges)
+    np.testing.assert_allclose(tile.entries, means / np.outer(lengths, lengths), atol=1e-12)
+    words = (
+        f"means over {len(lengths)} × {len(lengths)} blocks of θ's {total:,} parameters, which are not their entries"
+    )
+    assert words in view.subtitle.text()
+    names = [name for name, _ in person.session.runs[0].run.objective.model.named_parameters()]
+    told = pointed_at(view, tile, 1, 0)
+    assert told.startswith("mean of ") and f"rows {edges[1]}–{edges[2] - 1}: {names[0]}" in told.splitlines()
+    assert set(dict(view.frame.item.getAxis("left")._tickLevels[0]).values()) <= set(names)
+    upright = [line.x[0] for line in view.lines.shown[1:] if line.x[0] == line.x[-1]]
+    layers = person.session.runs[0].run.objective.layers
+    assert [edges[int(at)] for at in upright] == [layer.start for layer in layers[1:]]
 
 
 def test_a_matrix_that_does_not_exist_is_a_sentence(looking, valley):

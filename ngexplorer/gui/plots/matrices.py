@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ngexplorer.analysis.block_means import block_means
 from ngexplorer.analysis.dense_matrices import (
     Layer,
     Matrices,
@@ -47,7 +48,7 @@ from ngexplorer.gui.session import Session
 from ngexplorer.objectives import Point
 
 LARGEST = 1500
-"""Of more parameters at once no image is made: it would say nothing that a layer's does not, and take minutes."""
+"""Of more parameters at once the entries are not formed, which takes minutes: an image of all has means over blocks."""
 _PIXELS = 400
 """At most so many a side of an image."""
 _WIDE, _BROAD = 440, 560
@@ -144,6 +145,8 @@ class MatricesView(View):
         self._point: tuple[Any, Point] | None = None
         """The point that was looked at last, by the analyst alone: it keeps the matrices that it has."""
         self.tiles: list[Tile] = []
+        self.share = 0.0
+        """How far the work at hand is."""
         self._parameters: tuple[Parameter, ...] = ()
         self._refused = ""
         self._colours: Any = None
@@ -204,16 +207,19 @@ class MatricesView(View):
             objective = shown.run.objective
             self._parameters = parameters_of(objective)
             layers = layers_of(objective)
-            whole = [] if objective.parameters > LARGEST else [None]
+            large = objective.parameters > LARGEST
             group = QActionGroup(self.layers)
-            for layer in (*whole, *layers):
-                text = "All of θ" if layer is None else f"Layer {layer.name} · {layer.stop - layer.start:,} parameters"
+            all_of_it = (
+                f"All of θ · means over blocks of its {objective.parameters:,} parameters" if large else "All of θ"
+            )
+            for layer in (None, *layers):
+                text = all_of_it if layer is None else f"Layer {layer.name} · {layer.stop - layer.start:,} parameters"
                 action = group.addAction(self.layers.addAction(text))
                 action.setCheckable(True)
                 action.setChecked(not group.actions()[1:])
                 action.triggered.connect(lambda _, layer=layer: self.choose_part(layer))
-            self.part = None if whole else min(layers, key=lambda layer: layer.stop - layer.start)
-            for action, layer in zip(group.actions(), (*whole, *layers), strict=True):
+            self.part = min(layers, key=lambda layer: layer.stop - layer.start) if large else None
+            for action, layer in zip(group.actions(), (None, *layers), strict=True):
                 action.setChecked(layer is self.part)
         self._refit()
 
@@ -235,8 +241,13 @@ class MatricesView(View):
         theta, step = shown.history.parameters(session.step_of(shown))
         pairs = self._pairs
         first = [name for name in dict.fromkeys(name for pair in pairs for name in pair) if name is not None]
+        in_blocks = self.block is None and shown.run.objective.parameters > LARGEST
         # While a race goes on the processor is its own: no more than what is looked at.
-        names = first if session.state == "running" else [*first, *(name for name in KINDS if name not in first)]
+        names = (
+            first
+            if session.state == "running" or in_blocks
+            else [*first, *(name for name in KINDS if name not in first)]
+        )
         objective, block = shown.run.objective, self.block
         place = (session.generation, self.run.number, step)
         question = (*place, tuple(names), tuple(pairs), block and (block.start, block.stop))
@@ -245,18 +256,23 @@ class MatricesView(View):
             if self._point is None or self._point[0] != place:
                 self._point = (place, objective.at(torch.as_tensor(theta).to(objective.initial_parameters)))
             point = self._point[1]
-            point.watch = Watch(cancel)
+            point.watch = Watch(cancel, self._tell)
             images: dict[tuple[str, str | None], Matrix] = {}
-            for found in matrices(point, names, block):
+            for found in block_means(point, names) if in_blocks else matrices(point, names, block):
+                if in_blocks:
+                    images = {}  # a finer one has other blocks
                 for one, off in pairs:
                     if (one, off) not in images and one in found.dense and (off is None or off in found.dense):
                         entries = found.dense[one] if off is None else found.difference(one, off)
                         images[one, off] = coarsened(entries, _PIXELS)
                 done = found.done >= 1
-                distances = found.distances() if done else np.empty((0, 0))
-                yield Answer(step, found, dict(images), list(found.dense) if done else [], distances)
+                distances = found.distances() if done and not in_blocks else np.empty((0, 0))
+                yield Answer(step, found, dict(images), list(found.dense) if len(distances) else [], distances)
 
         self.inquiry.ask(question, answers)
+
+    def _tell(self, share: float) -> None:
+        self.share = share
 
     def _answered(self, answer: Answer) -> None:
         before = self.answer
@@ -267,7 +283,8 @@ class MatricesView(View):
 
     def fingerprint(self) -> Any:
         self._ask()
-        return (id(self.answer), self.session.state, self.width() // 8, self.height() // 8, self.run.number)
+        share = round(self.share, 2) if self.inquiry.under_way else 1.0
+        return (id(self.answer), self.session.state, self.width() // 8, self.height() // 8, self.run.number, share)
 
     # Drawing.
 
@@ -360,7 +377,15 @@ class MatricesView(View):
         """The parameters in the part that is shown, and between which rows they stand."""
         block = self.block or slice(0, self._parameters[-1].stop if self._parameters else 0)
         found = [(p, max(p.start, block.start), min(p.stop, block.stop)) for p in self._parameters]
+        edges = self._edges
+        if edges is not None:
+            return [(p, *np.searchsorted(edges, (a, b)).tolist()) for p, a, b in found]
         return [(p, a - block.start, b - block.start) for p, a, b in found if a < b]
+
+    @property
+    def _edges(self) -> NDArray[np.int64] | None:
+        """Where the blocks end whose means are shown; None: entries are."""
+        return None if self.answer is None else self.answer.matrices.edges
 
     def _mark_axes(self) -> None:
         """The parameters' names at the edges, where they fit."""
@@ -399,7 +424,10 @@ class MatricesView(View):
         for name in (name for pair in self._pairs for name in pair):
             if name in refused:
                 return refused[name]
-        return "Computing the matrices…" if session.state != "running" else "They come with the next rest"
+        if session.state == "running":
+            return "They come with the next rest"
+        share = self.share if self.inquiry.under_way else 0.0
+        return "Computing the matrices…" + (f" {100 * share:.0f} %" if share else "")
 
     def _subtitle(self) -> None:
         answer, shown = self.answer, self.run.chosen
@@ -408,7 +436,11 @@ class MatricesView(View):
             return
         total, size = shown.run.objective.parameters, len(self.tiles[0].entries)
         parts = [f"step {answer.step:,}"]
-        if self.part is None:
+        if self._edges is not None:
+            parts.append(
+                f"means over {size:,} × {size:,} blocks of θ's {total:,} parameters, which are not their entries"
+            )
+        elif self.part is None:
             parts.append(f"{size:,} × {size:,}")
         else:
             of = self.part.stop - self.part.start
@@ -454,12 +486,16 @@ class MatricesView(View):
         self.readout.hide()
 
     def _told(self, tile: Tile, row: int, column: int) -> str:
-        start = 0 if self.block is None else self.block.start
+        start, edges = 0 if self.block is None else self.block.start, self._edges
+        value = compact(float(tile.entries[row, column]))
+        if edges is not None:
+            parts = [next(p.name for p, a, b in self._inside if a <= i < b) for i in (row, column)]
+            rows, columns = (f"{edges[i]:,}–{edges[i + 1] - 1:,}" for i in (row, column))
+            return f"mean of {tile.name} = {value}\nrows {rows}: {parts[0]}\ncolumns {columns}: {parts[1]}"
         names = [
             next((p.entry(start + i) for p in self._parameters if p.start <= start + i < p.stop), "")
             for i in (row, column)
         ]
-        value = compact(float(tile.entries[row, column]))
         return f"{tile.name} = {value}\nrow {start + row:,}: {names[0]}\ncolumn {start + column:,}: {names[1]}"
 
     def _place_readout(self, position: QPointF) -> None:
