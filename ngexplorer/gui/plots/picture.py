@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
+from PySide6.QtCore import QBuffer, QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QGraphicsView
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.axes import Frame
+from ngexplorer.gui.plots.portable_svg import cut_out, portable
 from ngexplorer.runs.files import require_writable
 
 SCREEN, PRINT = 96.0, 300.0
@@ -35,7 +36,7 @@ class Picture:
     """What is to be drawn: a title, frames one below the other, each with what stands along its axes, and a legend."""
 
     def __init__(
-        self, title: str, frames: Sequence[QGraphicsView], axes: Sequence[tuple[str, str]], legend: list[Entry]
+        self, title: str, frames: Sequence[Frame], axes: Sequence[tuple[str, str]], legend: list[Entry]
     ) -> None:
         """`axes`: of each frame what stands below its horizontal and above its vertical axis, nothing where empty."""
         self._title, self._frames, self._axes, self._entries = title, frames, axes, legend
@@ -61,8 +62,9 @@ class Picture:
             x += taken
         return places
 
-    def paint(self, painter: QPainter) -> None:
-        """Draw it all in pixels of the screen."""
+    def paint(self, painter: QPainter, *, drawing: bool = False) -> None:
+        """Draw it all in pixels of the screen; as a drawing, in which a painter cannot cut off at the edges of a plot,
+        its axes and what lies between them one after the other."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(QRectF(QPointF(0, 0), self.size), QColor("#ffffff"))
         painter.setPen(QColor(themes.LIGHT.text))
@@ -73,7 +75,14 @@ class Picture:
         for frame, (below, above) in zip(self._frames, self._axes, strict=True):
             y += self._write(painter, above, y, frame, Qt.AlignmentFlag.AlignLeft)
             target = QRectF(_MARGIN, y, frame.width(), frame.height())
-            frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
+            if drawing:
+                area = frame.view.sceneBoundingRect().translated(target.topLeft())
+                with frame.only(axes=True):
+                    _render(frame, painter, target)
+                with frame.only(axes=False), cut_out(painter, area):
+                    _render(frame, painter, target)
+            else:
+                _render(frame, painter, target)
             y += frame.height() + self._write(painter, below, y + frame.height(), frame, Qt.AlignmentFlag.AlignHCenter)
         painter.setFont(self._font)
         corner = QPointF(_MARGIN, y + 6)
@@ -84,9 +93,7 @@ class Picture:
             painter.setPen(QColor(themes.LIGHT.text))
             painter.drawText(at + QPointF(_SAMPLE + 6, _LINE / 2 + 4), entry.label)
 
-    def _write(
-        self, painter: QPainter, words: str, y: float, frame: QGraphicsView, alignment: Qt.AlignmentFlag
-    ) -> float:
+    def _write(self, painter: QPainter, words: str, y: float, frame: Frame, alignment: Qt.AlignmentFlag) -> float:
         """Write what stands along an axis; returns the height that it takes."""
         if not words:
             return 0.0
@@ -116,24 +123,30 @@ class Picture:
         require_writable(path)
         unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
-            written = (
-                self._write_svg(unfinished) if path.suffix.lower() == ".svg" else self.image().save(str(unfinished))
-            )
-            if not written:
+            if path.suffix.lower() == ".svg":
+                unfinished.write_text(self.svg(), encoding="utf-8")
+            elif not self.image().save(str(unfinished)):
                 raise OSError(f"cannot write {path}")
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _write_svg(self, path: Path) -> bool:
+    def svg(self) -> str:
+        """As a drawing that needs no typeface. Raises OSError where Qt cannot draw it."""
+        drawing = QBuffer()
         generator = QSvgGenerator()
-        generator.setFileName(str(path))
+        generator.setOutputDevice(drawing)
         generator.setResolution(round(SCREEN))
         generator.setSize(QSize(round(self.size.width()), round(self.size.height())))
         generator.setViewBox(QRectF(QPointF(0, 0), self.size).marginsAdded(QMarginsF()))
         generator.setTitle(self._title)
         painter = QPainter()
         if not painter.begin(generator):
-            return False
-        self.paint(painter)
-        return painter.end()
+            raise OSError("the picture cannot be drawn as SVG")
+        self.paint(painter, drawing=True)
+        painter.end()
+        return portable(drawing.data().data().decode())
+
+
+def _render(frame: Frame, painter: QPainter, target: QRectF) -> None:
+    frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
