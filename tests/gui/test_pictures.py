@@ -1,14 +1,18 @@
 """Pictures of plots: on white, at print size, with a legend, whole or not at all; and the frames they are drawn in."""
 
+import html
 import re
 
+import numpy as np
 import pytest
-from PySide6.QtGui import QColor, QGuiApplication, QImage
+from PySide6.QtCore import QCoreApplication, QRect
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.plots.stage import BUDGET, Stage
 from ngexplorer.optimizers import make
+from tests.gui.test_reference import difference, pixels
 
 
 @pytest.fixture
@@ -39,14 +43,64 @@ def test_a_picture_is_three_dots_for_each_of_the_screen_on_white(person, tmp_pat
     assert person.notices[-1].message == f"Saved {path}"
 
 
-def test_an_svg_has_its_words_and_lines_and_can_be_drawn_again(person, tmp_path):
-    path = tmp_path / "plot.svg"
-    assert person.window.curves.save(path)
-    text = path.read_text(encoding="utf-8")
-    assert "Natural gradient" in text and "Loss by step" in text and text.count("<polyline") > 4
-    assert ">Loss</text>" in text and ">step</text>" in text, "what stands along the axes"
-    assert QSvgRenderer(str(path)).isValid()
+def drawn_again(path, size):
+    """An SVG as Qt reads it."""
+    image = QImage(size, QImage.Format.Format_RGB32)
+    image.fill(QColor("#ffffff"))
+    painter = QPainter(image)
+    QSvgRenderer(str(path)).render(painter)
+    painter.end()
+    return image
+
+
+def groups(text):
+    """What is drawn in one state: its transform, and its elements."""
+    found = re.findall(r'<g [^>]*?transform="matrix\(([^)]*)\)"[^>]*>(.*?)</g>', text, re.DOTALL)
+    return [(tuple(map(float, matrix.split(","))), inside) for matrix, inside in found]
+
+
+def test_an_svg_is_a_drawing_that_needs_no_typeface_and_looks_as_the_picture_does(person, tmp_path):
+    path, curves = tmp_path / "plot.svg", person.window.curves
+    with curves.on_paper() as picture:
+        picture.write(path)
+        image = picture.image()
     assert [file.name for file in tmp_path.iterdir()] == ["plot.svg"]
+    text = path.read_text(encoding="utf-8")
+    assert "<text" not in text and "<image" not in text and text.count("<polyline") > 4
+    labels = re.findall(r'aria-label="([^"]*)"', text)
+    assert {"Loss by step", "Loss", "step", "0", "Heavy ball", "Natural gradient"} <= set(labels)
+    again = drawn_again(path, image.size())
+    assert difference(image, again) < 1.0
+    words = QRect(0, 0, image.width(), 100)
+    ink = [np.abs(pixels(one.copy(words)) - 255).sum() for one in (image, again)]
+    assert ink[1] == pytest.approx(ink[0], rel=0.05) and ink[0] > 0, "the title"
+    assert path.stat().st_size < 200_000
+
+
+def test_an_svg_ends_at_the_edges_of_its_plots_whatever_reads_it(person, tmp_path):
+    curves = person.window.curves
+    panel = curves.add_panel("step_norm")
+    QCoreApplication.processEvents()  # the panels find their sizes
+    person.window.settle()
+    curves.frame.view.setRange(xRange=(2, 3), padding=0)
+    curves.frame.view.sigRangeChangedManually.emit([True, False])
+    curves.compare(True)
+    person.window.settle()
+    assert curves.save(tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    edges = re.findall(
+        r'<clipPath id="(.*?)"><rect x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)"/></clipPath></defs>', text
+    )
+    assert len(edges) == 2
+    for (name, left, _, width, height), frame in zip(edges, (curves.frame, panel.frame), strict=True):
+        area = frame.view.sceneBoundingRect()
+        assert (float(width), float(height)) == pytest.approx((area.width(), area.height()), abs=0.01)
+        assert float(left) == pytest.approx(area.left() + 12, abs=0.01)
+        (inside,) = re.findall(rf'<g clip-path="url\(#{name}\)">(.*?)(?=<defs>|\Z)', text, re.DOTALL)
+        assert themes.line_colour(themes.SKY, themes.LIGHT).name() in inside
+    assert "cut" not in text and text.count("<g") == text.count("</g>")
+    for matrix, inside in groups(text):
+        assert matrix[:4] == (1, 0, 0, 1) or "non-scaling-stroke" not in inside, "a line is as wide as it says"
 
 
 def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(person, tmp_path):
@@ -146,8 +200,8 @@ def test_a_view_that_is_not_seen_is_not_even_asked(stage_of):
 
 
 def said(svg):
-    """Its words: a word of two typefaces stands in two pieces."""
-    return re.sub(r"<[^>]+>|\n", "", svg)
+    """Its words, which label their outlines: a word of two typefaces stands in two pieces."""
+    return "".join(html.unescape(words) for words in re.findall(r'aria-label="([^"]*)"', svg))
 
 
 def test_a_picture_of_every_analysis_says_what_stands_along_its_axes(sit_at, two_moons, tmp_path):
@@ -186,7 +240,8 @@ def test_a_picture_of_every_analysis_says_what_stands_along_its_axes(sit_at, two
     path = tmp_path / "iterations.svg"
     assert iterations.save(path)
     text = path.read_text(encoding="utf-8")
-    assert text.count(">iteration</text>") == 2 and "Conjugate gradient in step 5" in text and "with damping" in text
+    assert text.count('aria-label="iteration"') == 2
+    assert "Conjugate gradient in step 5" in said(text) and "with damping" in said(text)
     assert QSvgRenderer(str(path)).isValid()
     next(a for a in iterations.more.menu().actions() if a.text() == "Copy as a picture").trigger()
     assert QGuiApplication.clipboard().image().pixelColor(2, 2) == QColor("#ffffff")

@@ -233,6 +233,22 @@ class Frame(pg.PlotWidget):
             for item, mode in kept.items():
                 item.setCacheMode(mode)
 
+    @contextmanager
+    def only(self, *, axes: bool) -> Iterator[None]:
+        """Draw the axes alone meanwhile, or what lies between them, on nothing."""
+        ground = self.backgroundBrush()
+        if not axes:
+            self.setBackgroundBrush(Qt.BrushStyle.NoBrush)
+        hidden = [self.view] if axes else [self.item.getAxis(side) for side in ("left", "bottom")]
+        for item in hidden:
+            item.setOpacity(0.0)
+        try:
+            yield
+        finally:
+            for item in hidden:
+                item.setOpacity(1.0)
+            self.setBackgroundBrush(ground)
+
     def paintEvent(self, event: Any) -> None:
         began = perf_counter()
         super().paintEvent(event)

@@ -10,9 +10,10 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QGraphicsView
 
 from ngexplorer.gui import theme as themes
+from ngexplorer.gui.plots.axes import Frame
+from ngexplorer.gui.plots.portable_svg import cut_out, portable
 from ngexplorer.runs.files import require_writable
 
 SCREEN, PRINT = 96.0, 300.0
@@ -35,7 +36,7 @@ class Picture:
     """What is to be drawn: a title, frames one below the other, each with what stands along its axes, and a legend."""
 
     def __init__(
-        self, title: str, frames: Sequence[QGraphicsView], axes: Sequence[tuple[str, str]], legend: list[Entry]
+        self, title: str, frames: Sequence[Frame], axes: Sequence[tuple[str, str]], legend: list[Entry]
     ) -> None:
         """`axes`: of each frame what stands below its horizontal and above its vertical axis, nothing where empty."""
         self._title, self._frames, self._axes, self._entries = title, frames, axes, legend
@@ -61,8 +62,9 @@ class Picture:
             x += taken
         return places
 
-    def paint(self, painter: QPainter) -> None:
-        """Draw it all in pixels of the screen."""
+    def paint(self, painter: QPainter, *, drawing: bool = False) -> None:
+        """Draw it all in pixels of the screen; as a drawing, in which a painter cannot cut off at the edges of a plot,
+        its axes and what lies between them one after the other."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(QRectF(QPointF(0, 0), self.size), QColor("#ffffff"))
         painter.setPen(QColor(themes.LIGHT.text))
@@ -73,7 +75,14 @@ class Picture:
         for frame, (below, above) in zip(self._frames, self._axes, strict=True):
             y += self._write(painter, above, y, frame, Qt.AlignmentFlag.AlignLeft)
             target = QRectF(_MARGIN, y, frame.width(), frame.height())
-            frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
+            if drawing:
+                area = frame.view.sceneBoundingRect().translated(target.topLeft())
+                with frame.only(axes=True):
+                    _render(frame, painter, target)
+                with frame.only(axes=False), cut_out(painter, area):
+                    _render(frame, painter, target)
+            else:
+                _render(frame, painter, target)
             y += frame.height() + self._write(painter, below, y + frame.height(), frame, Qt.AlignmentFlag.AlignHCenter)
         painter.setFont(self._font)
         corner = QPointF(_MARGIN, y + 6)
@@ -84,9 +93,7 @@ class Picture:
             painter.setPen(QColor(themes.LIGHT.text))
             painter.drawText(at + QPointF(_SAMPLE + 6, _LINE / 2 + 4), entry.label)
 
-    def _write(
-        self, painter: QPainter, words: str, y: float, frame: QGraphicsView, alignment: Qt.AlignmentFlag
-    ) -> float:
+    def _write(self, painter: QPainter, words: str, y: float, frame: Frame, alignment: Qt.AlignmentFlag) -> float:
         """Write what stands along an axis; returns the height that it takes."""
         if not words:
             return 0.0
@@ -114,7 +121,7 @@ class Picture:
         if path.suffix.lower() not in (".png", ".svg"):
             raise OSError(f"cannot write {path}: a picture's name has to end in .png or .svg")
         require_writable(path)
-        drawn = self._as_svg() if path.suffix.lower() == ".svg" else self._as_png()
+        drawn = self.svg().encode() if path.suffix.lower() == ".svg" else self._as_png()
         unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
             unfinished.write_bytes(drawn)
@@ -132,7 +139,8 @@ class Picture:
         self.image().save(drawn, "PNG")
         return bytes(drawn.data().data())
 
-    def _as_svg(self) -> bytes:
+    def svg(self) -> str:
+        """As a drawing that needs no typeface."""
         drawn, generator = QBuffer(), QSvgGenerator()
         drawn.open(QBuffer.OpenModeFlag.WriteOnly)
         generator.setOutputDevice(drawn)
@@ -141,6 +149,10 @@ class Picture:
         generator.setViewBox(QRectF(QPointF(0, 0), self.size).marginsAdded(QMarginsF()))
         generator.setTitle(self._title)
         painter = QPainter(generator)
-        self.paint(painter)
+        self.paint(painter, drawing=True)
         painter.end()
-        return bytes(drawn.data().data())
+        return portable(drawn.data().data().decode())
+
+
+def _render(frame: Frame, painter: QPainter, target: QRectF) -> None:
+    frame.render(painter, target, frame.viewport().rect(), Qt.AspectRatioMode.IgnoreAspectRatio)
