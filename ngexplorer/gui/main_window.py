@@ -304,6 +304,12 @@ class MainWindow(QMainWindow):
 
         for key, action, group, tip in self.trajectory.offered:
             self.actions_.take(key, action, group, tip)
+        known = {action for _, action in self.actions_.listed()}
+        for view in self.views:
+            for action in view.entries_of_menu:
+                if action not in known:
+                    title = view.title.text()
+                    self.actions_.take(f"{title}: {action.text()}", action, title, action.toolTip())
 
     def _list_panels(self) -> None:
         """Every panel in the View menu, to close it and open it again."""

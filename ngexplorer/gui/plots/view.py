@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
@@ -115,6 +115,11 @@ class View(QFrame):
         self.empty.setVisible(bool(text))
         self.frame.show_axes(not text)
 
+    @property
+    def entries_of_menu(self) -> list[QAction]:
+        """What can be asked of it beside its controls, for the palette too."""
+        return [action for action in self.menu.actions() if not action.isSeparator() and action.menu() is None]
+
     # Pictures.
 
     @property
@@ -158,9 +163,15 @@ class View(QFrame):
             self.draw()
 
     def add_pictures(self, menu: QMenu) -> None:
-        """The entries of a menu that make a picture of this plot."""
-        menu.addAction("Copy as a picture").triggered.connect(self.copy)
-        menu.addAction("Save as PNG or SVG…").triggered.connect(self.ask_and_save)
+        """The entries of this plot's menu that make a picture of it: the last ones."""
+        for text, tip, carry_out in (
+            ("Copy as a picture", "This plot to the clipboard, in light colours on white", self.copy),
+            ("Save as PNG or SVG…", "This plot at the size of print, in light colours on white", self.ask_and_save),
+        ):
+            action = menu.addAction(text)
+            action.setToolTip(tip)
+            action.triggered.connect(carry_out)
+        self.menu = menu
 
     def copy(self) -> None:
         """Put a picture on the clipboard."""
