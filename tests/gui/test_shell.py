@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
     QComboBox,
+    QLabel,
     QLineEdit,
     QMenu,
     QMessageBox,
@@ -590,3 +591,14 @@ def test_where_qt_cannot_open_a_window_one_line_says_so():
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("ngexplorer: the window cannot be opened: ")
     assert "nowhere" in done.stderr
+
+
+def test_the_status_bar_says_where_it_is_computed_and_how_much_is_recorded(sit_at, two_moons):
+    person = sit_at(two_moons("newton", "adam", steps=6))
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    person.window.settle()
+    said = [label.text() for label in person.window.statusBar().findChildren(QLabel)]
+    assert said[0] == "cpu · float64" and said[3] == "12 steps recorded"
+    assert said[1] == "", "nothing is under way"
+    assert said[2].startswith("frame ") and float(said[4].removesuffix(" MB").replace(",", "")) > 50
