@@ -155,10 +155,14 @@ def run_off_screen(folder):
     """Run the default experiment, draw its window without a display, and say where the table and the picture are."""
     say(f"No display here: running the experiment '{EXPERIMENT}' off-screen.")
     table, picture = folder / f"{EXPERIMENT}.csv", folder / "window.png"
-    for job in (
-        ["run", EXPERIMENT, "--out", str(folder)],
-        ["shot", EXPERIMENT, "--out", str(picture)],
+    for words, job in (
+        ("Racing its optimizers ...", ["run", EXPERIMENT, "--out", str(folder)]),
+        (
+            "Racing them once more, in a window that is drawn into a picture ...",
+            ["shot", EXPERIMENT, "--out", str(picture)],
+        ),
     ):
+        say(words)
         status = subprocess.call([str(PYTHON), "-m", "ngexplorer", *job])
         if status:
             return status

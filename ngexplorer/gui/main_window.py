@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-import psutil
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
@@ -64,6 +62,7 @@ from ngexplorer.gui.preferences import Preferences
 from ngexplorer.gui.presenter import Presenter
 from ngexplorer.gui.report import report
 from ngexplorer.gui.session import Group, Notice, Session, Shown
+from ngexplorer.gui.status import Status
 from ngexplorer.gui.undo import Undo
 from ngexplorer.optimizers.catalog import recipes
 from ngexplorer.runs import experiment as experiments
@@ -79,19 +78,10 @@ _LOW = 800
 """Pixels: in a window that is not as high everything stands closer together."""
 _NARROW = 1200
 """Pixels: a window that is not as wide leaves the program's name to its frame, and the room to the experiment's."""
-_STATUS_HEIGHT = 3 * themes.GRID
 _SETUP_WIDTH = 312
 """Pixels: with less the names of the set-up cannot be read."""
 
 _PRESSED = (QAbstractButton, QComboBox)
-
-
-def _resident(other: int | None) -> int:
-    """Bytes of memory of this process, and of the other one in which steps are taken, while it is there."""
-    found = psutil.Process().memory_info().rss
-    with contextlib.suppress(psutil.Error):
-        found += psutil.Process(other).memory_info().rss if other else 0
-    return found
 
 
 class MainWindow(QMainWindow):
@@ -142,9 +132,6 @@ class MainWindow(QMainWindow):
         self._unused: QPushButton | None = None
         """The button that had the keyboard focus when it went out of use."""
         self._slow_at = self._timeline_at = 0.0
-        self._frame_seconds = 0.0
-        self._speed_from = (monotonic(), 0)
-        self._speed = 0.0
 
         self._make_actions()
         self.setMenuWidget(self._header())
@@ -156,7 +143,7 @@ class MainWindow(QMainWindow):
         self.presenter = Presenter(self)
         self.guide = Guide(self)
         self._list_panels()
-        self._make_status()
+        self.status = Status(session, self.statusBar())
         for key in ("duplicate", "settings", "alike", "copy-table"):
             self.table.addAction(self.actions_[key])
         self._allow_comparing()
@@ -312,6 +299,12 @@ class MainWindow(QMainWindow):
 
         for key, action, group, tip in self.trajectory.offered:
             self.actions_.take(key, action, group, tip)
+        known = {action for _, action in self.actions_.listed()}
+        for view in self.views:
+            for action in view.entries_of_menu:
+                if action not in known:
+                    title = view.title.text()
+                    self.actions_.take(f"{title}: {action.text()}", action, title, action.toolTip())
 
     def _list_panels(self) -> None:
         """Every panel in the View menu, to close it and open it again."""
@@ -335,24 +328,6 @@ class MainWindow(QMainWindow):
             self.actions_.take(f"recent-{path}", action, "Recent file", str(path))
         self.recent.setEnabled(not self.recent.isEmpty())
 
-    def _make_status(self) -> None:
-        self.status: dict[str, QLabel] = {}
-        bar = self.statusBar()
-        bar.setSizeGripEnabled(False)
-        bar.setFixedHeight(_STATUS_HEIGHT)
-        words = {
-            "device": "Where it is computed, and the type of every number",
-            "speed": "Steps a second, of all runs together",
-            "frame": "Time that one picture of the window takes, of the 33 ms there are",
-            "recorded": "Steps recorded, of all runs together",
-            "memory": "Memory of the whole program",
-        }
-        for name, meaning in words.items():
-            label = self.status[name] = QLabel()
-            label.setToolTip(meaning)
-            label.setAccessibleName(meaning)
-            bar.addPermanentWidget(label)
-
     # Pulling.
 
     def _pull_timeline(self) -> None:
@@ -362,13 +337,13 @@ class MainWindow(QMainWindow):
             self.timeline.pull()
 
     def _pull_numbers(self) -> None:
-        self._frame_seconds += 0.1 * (self.stage.seconds - self._frame_seconds)
+        self.status.took(self.stage.seconds)
         now = monotonic()
         if now - self._slow_at > _SLOW:
             self._slow_at = now
             self.timeline.look()
             self.table.pull()
-            self._show_numbers()
+            self.status.look()
 
     def settle(self) -> None:
         """Draw everything as it now is, whatever the budget."""
@@ -377,21 +352,7 @@ class MainWindow(QMainWindow):
         self.timeline.look()
         self.anatomy.pull()
         self.table.pull()
-        self._show_numbers()
-
-    def _show_numbers(self) -> None:
-        session = self.session
-        steps = sum(shown.run.step for shown in session.runs)
-        now = monotonic()
-        at, before = self._speed_from
-        if now - at >= 1.0:
-            self._speed = max(0, steps - before) / (now - at)
-            self._speed_from = (now, steps)
-        self.status["speed"].setText(f"{self._speed:,.0f} steps/s" if session.state == "running" else "")
-        self.status["frame"].setText(f"frame {1000 * self._frame_seconds:.0f} ms")
-        self.status["recorded"].setText(f"{steps:,} steps recorded")
-        self.status["memory"].setText(f"{_resident(self.session.racer.pid) / 2**20:,.0f} MB")
-        self.status["device"].setText(f"{session.experiment.device} · {session.experiment.dtype}")
+        self.status.look()
 
     def _show_race(self) -> None:
         self._show_state(self.session.state)

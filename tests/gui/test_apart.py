@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from PySide6.QtWidgets import QLabel
 
 from ngexplorer.optimizers import make
 from ngexplorer.runs.experiment import Contender
@@ -50,7 +51,10 @@ def test_every_view_draws_what_came_from_there(apart, two_moons):
     person.draws_all()
     assert person.words == ["finished", "finished"]
     mine, other = (psutil.Process(pid).memory_info().rss / 2**20 for pid in (os.getpid(), person.racer.pid))
-    told = float(person.window.status["memory"].text().removesuffix(" MB").replace(",", ""))
+    told = next(
+        label.text() for label in person.window.statusBar().findChildren(QLabel) if label.text().endswith(" MB")
+    )
+    told = float(told.removesuffix(" MB").replace(",", ""))
     assert told == pytest.approx(mine + other, rel=0.2) and other > 100
     assert any(spectrum.matrix == "hessian" for spectrum in person.session.runs[0].history.spectra)
     shown = person.session.runs[0]

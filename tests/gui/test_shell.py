@@ -14,7 +14,9 @@ from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
     QComboBox,
+    QLabel,
     QLineEdit,
+    QMenu,
     QMessageBox,
     QTabBar,
     QWidget,
@@ -46,6 +48,27 @@ def test_every_action_has_a_name_a_tip_and_keys_of_its_own(sit_at, two_moons):
         assert action.text() and action.toolTip(), name
     declared = [one for menu in MENUS.values() for one in menu if one is not None]
     assert len({one.key for one in declared}) == len(declared)
+
+
+def test_whatever_stands_in_a_menu_of_the_window_or_of_a_plot_is_in_the_palette(sit_at, two_moons):
+    person = sit_at(two_moons())
+    window = person.window
+    listed = {action for _, action in window.actions_.listed()}
+    menus = [*window.menus.findChildren(QMenu), *(view.menu for view in window.views)]
+    leaves = [a for menu in menus for a in menu.actions() if not a.isSeparator() and a.menu() is None]
+    assert len(leaves) > 100
+    assert not [action.text() for action in leaves if action not in listed]
+    names = [name for name, _ in window.actions_.listed()]
+    assert len(set(names)) == len(names), "and no two are called the same"
+
+
+def test_a_plot_is_copied_from_the_palette(sit_at, two_moons):
+    person = sit_at(two_moons())
+    found = palette(person)
+    QTest.keyClicks(found.line, "spectrum copy")
+    assert found.names()[0] == "Spectrum: Copy as a picture"
+    QTest.keyClick(found.line, Key.Key_Return)
+    person.until(lambda: not QGuiApplication.clipboard().image().isNull())
 
 
 def palette(person):
@@ -312,6 +335,33 @@ def test_a_damaged_layout_is_the_first_one(reopened, tmp_path):
     assert abs(again.arrangement.panels[1].height() - usual[1].height()) < 60
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("@ByteArray(", "@ByteArray(x"),
+        lambda text: "".join(chr(33 + (7 * i) % 90) for i in range(4000)),
+        lambda text: "[layout]\nwindow=7\npanels=@Invalid()\nplots=1, 2\nrows_chosen=perhaps\n[tour]\nstop=many\n",
+    ],
+    ids=["empty", "half", "foreign states", "noise", "other kinds"],
+)
+def test_damaged_preferences_open_a_window_that_is_whole(reopened, tmp_path, damage):
+    first = reopened()
+    shown = {panel.objectName() for panel in first.arrangement.panels if panel.isVisible()}
+    first.close()
+    first.session.wait(30_000)
+    first.preferences._file.sync()
+    path = tmp_path / "window.ini"
+    path.write_text(damage(path.read_text()))
+    first.arrangement.save = lambda preferences: None
+    again = reopened()
+    assert {panel.objectName() for panel in again.arrangement.panels if panel.isVisible()} == shown
+    assert again.screen().availableGeometry().contains(again.geometry().topLeft())
+    assert not again.notices.strips()
+    assert again.preferences.tour_stop(17) == 1
+
+
 def test_reset_layout_brings_every_panel_back(sit_at, two_moons):
     person = sit_at(two_moons(), size=(1280, 800))
     panels = [p for p in person.window.arrangement.panels if p not in person.window.arrangement.explanations]
@@ -541,3 +591,14 @@ def test_where_qt_cannot_open_a_window_one_line_says_so():
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("ngexplorer: the window cannot be opened: ")
     assert "nowhere" in done.stderr
+
+
+def test_the_status_bar_says_where_it_is_computed_and_how_much_is_recorded(sit_at, two_moons):
+    person = sit_at(two_moons("newton", "adam", steps=6))
+    person.presses(Key.Key_Space)
+    person.sees("finished")
+    person.window.settle()
+    said = [label.text() for label in person.window.statusBar().findChildren(QLabel)]
+    assert said[0] == "cpu · float64" and said[3] == "12 steps recorded"
+    assert said[1] == "", "nothing is under way"
+    assert said[2].startswith("frame ") and float(said[4].removesuffix(" MB").replace(",", "")) > 50

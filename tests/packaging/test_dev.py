@@ -439,6 +439,7 @@ def test_without_a_display_the_same_job_is_done_off_screen(dev, started, monkeyp
     assert dev.os.environ["QT_QPA_PLATFORM"] == "offscreen"
     said = capsys.readouterr().out
     assert "No display here" in said
+    assert said.count(" ...\n") == len(started), "a word before each of what takes minutes"
     assert str(table) in said
     assert str(picture) in said
 

@@ -69,9 +69,15 @@ class Pictured:
             self.draw()
 
     def add_pictures(self, menu: QMenu) -> None:
-        """The entries of a menu that make a picture of this plot."""
-        menu.addAction("Copy as a picture").triggered.connect(self.copy)
-        menu.addAction("Save as PNG or SVG…").triggered.connect(self.ask_and_save)
+        """The entries of this plot's menu that make a picture of it: the last ones."""
+        for text, tip, carry_out in (
+            ("Copy as a picture", "This plot to the clipboard, in light colours on white", self.copy),
+            ("Save as PNG or SVG…", "This plot at the size of print, in light colours on white", self.ask_and_save),
+        ):
+            action = menu.addAction(text)
+            action.setToolTip(tip)
+            action.triggered.connect(carry_out)
+        self.menu = menu
 
     def copy(self) -> None:
         """Put a picture on the clipboard."""

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from ngexplorer.gui import theme as themes
@@ -112,6 +113,11 @@ class View(QFrame, Pictured):
         self.empty.setText(text)
         self.empty.setVisible(bool(text))
         self.frame.show_axes(not text)
+
+    @property
+    def entries_of_menu(self) -> list[QAction]:
+        """What can be asked of it beside its controls, for the palette too."""
+        return [action for action in self.menu.actions() if not action.isSeparator() and action.menu() is None]
 
     # Pictures.
 
