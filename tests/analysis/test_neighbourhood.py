@@ -141,6 +141,31 @@ def test_places_on_the_path_are_those_of_its_steps(moons):
         np.testing.assert_allclose(found.places(np.array([damping]))[0], found.plane.project(moved[None])[0][0])
 
 
+@pytest.mark.parametrize("model", ["damped", "undamped"])
+def test_rho_along_the_path_is_of_the_model_that_the_run_s_rule_judges_by(moons, model):
+    run = raced(moons, "gauss-newton", damping={"initial": 0.5, "model": model})
+    here = seen_from(run, 2)[-1]
+    matrix = here.matrix.dense()
+    for damping, ratio, promised in zip(here.path.dampings, here.ratios, here.promised, strict=True):
+        delta = here.step(damping)
+        bent = matrix + damping * torch.eye(len(matrix)).to(matrix) if model == "damped" else matrix
+        promise = float(run.objective.gradient(torch.tensor(here.stand.theta)) @ delta + delta @ bent @ delta / 2)
+        assert promised == pytest.approx(promise, rel=1e-6)
+        came = float(run.objective.value(torch.tensor(here.stand.theta) + delta)) - here.path.loss
+        assert ratio == pytest.approx(came / promise, rel=1e-5, abs=1e-6)
+
+
+def test_a_damping_cuts_the_gradient_along_small_eigenvalues_and_bounds_the_step(moons):
+    here = seen_from(raced(moons, "gauss-newton"), 2)[-1]
+    values, vectors = torch.linalg.eigh(here.matrix.dense())
+    gradient = here.matrix.point.gradient
+    energy = (vectors.T @ gradient).square() / gradient.square().sum()
+    for damping in (1e-4, 1e-2, 1.0):
+        distances = np.linalg.norm(here.region(damping) - here.centre, axis=1)
+        np.testing.assert_allclose(distances, float(torch.linalg.vector_norm(here.step(damping))), rtol=1e-6)
+        assert here.cut(damping) == pytest.approx(float(energy[values <= damping].sum()), abs=1e-9)
+
+
 def test_without_damping_a_step_is_bounded_in_the_norm_of_its_matrix(moons):
     found = seen_from(raced(moons, "natural-gradient-minimum-norm"), 1)[-1]
     assert not found.euclidean

@@ -2,7 +2,7 @@
 
 Each row is one analysis to its finest answer, at a fresh point, in gradients of the same objective by torch alone (one
 forward and backward pass of all cases), and the milliseconds until its first answer and its last. On one torch thread;
-nothing is asserted.
+nothing is asserted. How long a person waits for the first picture of each in the window is in `first_pictures.py`.
 """
 
 from __future__ import annotations

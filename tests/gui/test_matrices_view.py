@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PySide6.QtCore import QCoreApplication, QPointF
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtTest import QTest
 
 from ngexplorer.analysis.block_means import block_means
@@ -121,6 +122,22 @@ def test_all_images_have_one_scale_with_zero_in_its_middle(looking):
         middle, ends = colours[127:129].mean(0), colours[[0, -1]]
         assert (np.abs(ends - middle).max(1) > 80).all(), "both ends stand off from zero"
         assert abs(ends[0] - ends[1]).max() > 80, "and from each other"
+
+
+def test_names_above_small_images_do_not_meet(looking):
+    _, view = looking()
+    metrics = QFontMetrics(themes.font(11))
+    said = set()
+    for size in ((380, 250), (480, 360), (900, 600)):
+        view.setFixedSize(*size)
+        QCoreApplication.processEvents()
+        view.invalidate()
+        view.pull()
+        side = view.frame.view.mapViewToScene(QPointF(len(view.tiles[0].entries) * 1.08, 0)).x()
+        side -= view.frame.view.mapViewToScene(QPointF(0, 0)).x()
+        assert len(view.tiles) == 5 and all(metrics.horizontalAdvance(tile.name) <= side for tile in view.tiles)
+        said.add(view.tiles[3].name)
+    assert said == {"F̄", "Empirical Fisher"}
 
 
 def test_layers_are_bounded_and_parameters_named_at_the_edges(looking):

@@ -295,7 +295,7 @@ class MatricesView(View):
         self.side.setVisible(self.beside.isChecked() and roomy and answer is not None)
         self.tiles = [] if answer is None else self._laid_out(answer)
         self.say(self._why_empty())
-        self.frame.show_axes(len(self.tiles) == 1)
+        self.frame.show_axes(self._alone)
         extent = 0.0 if answer is None else answer.matrices.extent
         self._paint(extent)
         self.lines.show_lines([line for tile in self.tiles for line in self._boundaries(tile)])
@@ -316,6 +316,11 @@ class MatricesView(View):
             self.table.show_distances(answer.named, answer.distances, refused, self.matrix, self.taken_off)
         self._subtitle()
 
+    @property
+    def _alone(self) -> bool:
+        """Whether one image has all of the place, and room for names at its edges."""
+        return len(self.tiles) == 1 and self.matrix != ALL
+
     def _laid_out(self, answer: Answer) -> list[Tile]:
         """The images that are here, row by row as the panel is wide; each has its place."""
         found, off, several = answer.matrices, self.taken_off, self.matrix == ALL
@@ -327,8 +332,9 @@ class MatricesView(View):
             entries = found.dense[one] if off is None else found.difference(one, off)
             step, room = len(entries) * (1 + _GAP), self._title_room(len(entries), across)
             x, y = (place % across) * step, (place // across) * (step + room)
-            words = SYMBOLS if several else TITLES  # several differences have no room for their names
-            name = TITLES[one] if off is None else f"{words[one]} − {words[off]}"
+            # Several differences have no room for their names, nor have small images.
+            words = SYMBOLS if several and (off is not None or not self._room_for_titles(across)) else TITLES
+            name = words[one] if off is None else f"{words[one]} − {words[off]}"
             tiles.append(Tile(name, entries, answer.images[one, off], x, y))
         return tiles
 
@@ -337,11 +343,19 @@ class MatricesView(View):
         width, height = max(self.frame.width() - 16, 1), max(self.frame.height() - 16, 1)
         return max(range(1, count + 1), key=lambda n: min(width / n, height / math.ceil(count / n)))
 
+    def _pixels(self, across: int) -> float:
+        """The side of an image and its title."""
+        rows = math.ceil(len(KINDS) / across)
+        return min(self.frame.width() / across, self.frame.height() / rows) or 1.0
+
     def _title_room(self, size: int, across: int) -> float:
         """The height of a title, in entries."""
-        rows = math.ceil(len(KINDS) / across)
-        pixels = min(self.frame.width() / across, self.frame.height() / rows) or 1.0
-        return 18 * size / max(pixels - 18, 1)
+        return 18 * size / max(self._pixels(across) - 18, 1)
+
+    def _room_for_titles(self, across: int) -> bool:
+        """Whether the name of each matrix fits above its image."""
+        longest = max(map(QFontMetrics(themes.font(11)).horizontalAdvance, TITLES.values()))
+        return longest + 10 <= self._pixels(across) - 18
 
     def _paint(self, extent: float) -> None:
         table = shades(self.session.theme)
@@ -390,7 +404,7 @@ class MatricesView(View):
     def _mark_axes(self) -> None:
         """The parameters' names at the edges, where they fit."""
         left, bottom = self.frame.item.getAxis("left"), self.frame.item.getAxis("bottom")
-        if len(self.tiles) != 1:
+        if not self._alone:
             return
         metrics = QFontMetrics(themes.font(11))
         size = len(self.tiles[0].entries)
@@ -406,7 +420,7 @@ class MatricesView(View):
         if not self.tiles:
             return
         size = len(self.tiles[0].entries)
-        if len(self.tiles) == 1 and self.matrix != ALL:
+        if self._alone:
             self.frame.fill(0.0, float(size), 0.0, float(size), square=True)
             return
         across = self._across(len(KINDS))
@@ -455,7 +469,7 @@ class MatricesView(View):
 
     @property
     def axes_named(self) -> list[tuple[str, str]]:
-        return [("column", "row")] if len(self.tiles) == 1 else [("", "")]
+        return [("column", "row")] if self._alone else [("", "")]
 
     @property
     def entries(self) -> list[Entry]:
