@@ -167,6 +167,23 @@ def test_cursors_tell_what_lies_between_them(finished):
     assert not curves.between.isVisible()
 
 
+def test_the_cursors_come_along_to_other_axes_and_panels(finished):
+    person = finished("heavy-ball", "newton", steps=12)
+    curves = person.window.curves
+    person.picks(curves.more, "Cursors A and B")
+    for title in ("by gradient equivalents", "by seconds of compute", "by step"):
+        person.chooses(curves.axis, title)
+        person.window.settle()
+        left, right = curves.frame.view.viewRange()[0]
+        places = [cursor.value() for cursor in curves.panels[0].cursors]
+        assert places == pytest.approx([left + (right - left) / 3, left + 2 * (right - left) / 3])
+    panel = curves.add_panel("step_norm")
+    person.window.settle()
+    curves.panels[0].cursors[1].setValue(9.0)
+    assert [cursor.value() for cursor in panel.cursors] == pytest.approx([places[0], 9.0])
+    assert all(cursor.isVisible() for cursor in panel.cursors)
+
+
 def test_the_runs_of_several_seeds_are_one_line_with_its_quartiles(finished):
     person = finished(
         "heavy-ball", make("heavy-ball", learning_rate=1e6), "newton", seeds=3, steps=50, weight_decay=1.0

@@ -156,6 +156,12 @@ def test_of_a_large_model_one_run_shows_the_density(looking, monkeypatch):
     assert "Fisher by its density" in view.subtitle.text() and of(view, "fisher")
     assert "filter" in view.names.text() and "energy" not in view.names.text(), "it has no eigenvectors"
     assert view.axes_named[1] == ("rank", "filter λᵢ/(λᵢ+λ)")
+    view.by_layers.setChecked(True)
+    settled(person)
+    assert view.empty.text().startswith("17 parameters: layers are told apart up to 5.") and not view.lines.shown
+    view.by_layers.setChecked(False)
+    settled(person)
+    assert not view.empty.isVisible() and of(view, "fisher")
     person.window.spectrum.choose(None)
     person.window.settle()
     assert "Choose one run above" in view.empty.text()

@@ -157,6 +157,8 @@ class CurvesView(View):
         self.banded = self.best = True
         self.compared = False
         """Whether the cursors A and B are out."""
+        self._astray = False
+        """Whether they stand where another horizontal axis had them."""
         self.between = Readout(self.frame)
         self._corner = 0
         """Where that stands: top right, top left, bottom right or bottom left."""
@@ -172,7 +174,7 @@ class CurvesView(View):
         self.head.insertWidget(0, first.choice)
         for control in (self.axis, self._more()):
             self.head.addWidget(control)
-        self.axis.activated.connect(self._release)
+        self.axis.activated.connect(self._change_axis)
         for button in (self.training, self.validation):
             button.clicked.connect(self._release)
         self.legend = Legend(session)
@@ -222,6 +224,9 @@ class CurvesView(View):
         self.column.addWidget(panel.row)
         self.column.addWidget(frame, 1)
         self._add(panel)
+        for cursor, other in zip(panel.cursors, self.panels[0].cursors, strict=True):
+            cursor.setValue(other.value())
+            cursor.setVisible(self.compared)
         self._release()
         return panel
 
@@ -248,6 +253,10 @@ class CurvesView(View):
                 self.panels[number].log.setChecked(False)
         self.axis.setCurrentIndex([name for name, _ in AXES].index(axis))
         self._arrange()
+        self._change_axis()
+
+    def _change_axis(self) -> None:
+        self._astray = self.compared
         self._release()
 
     def _chosen(self) -> None:
@@ -330,6 +339,8 @@ class CurvesView(View):
         for panel in self.panels:
             self._draw_panel(panel, runs)
         self.say(self._why_empty(runs))
+        if self._astray:
+            self._spread_cursors()
         self._compare()
 
     def _draw_panel(self, panel: Panel, runs: list[Shown]) -> None:
@@ -616,18 +627,26 @@ class CurvesView(View):
     def compare(self, on: bool) -> None:
         """Bring out two cursors, at a third and two thirds of the picture, or put them away."""
         self.compared = on
-        left, right = self.frame.view.viewRange()[0]
         for panel in self.panels:
-            for number, cursor in enumerate(panel.cursors):
+            for cursor in panel.cursors:
                 cursor.setVisible(on)
-                cursor.setValue(left + (number + 1) / 3 * (right - left))
+        self._spread_cursors()
         self._compare()
 
+    def _spread_cursors(self) -> None:
+        self._astray = False
+        left, right = self.frame.view.viewRange()[0]
+        for number in range(2):
+            self._move_cursor(number, left + (number + 1) / 3 * (right - left))
+
     def _drag(self, number: int, x: float) -> None:
+        self._move_cursor(number, x)
+        self._compare()
+
+    def _move_cursor(self, number: int, x: float) -> None:
         for panel in self.panels:
             if panel.cursors[number].value() != x:
                 panel.cursors[number].setValue(x)
-        self._compare()
 
     def _compare(self) -> None:
         """Say what every run had at A and at B, and the difference."""

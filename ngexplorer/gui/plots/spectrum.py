@@ -351,7 +351,15 @@ class SpectrumView(View):
         self.lower.fit(0.0, right, _LEAST_SHARE, 0.2, growing=False)
         at = sorted({s.step for s in spectra})
         asked = self.session.state not in ("running", "loading")
-        self.say("" if lines else ("Computing the spectra…" if asked else "They come with the next spectra"))
+        objective = shown.run.objective
+        if layered and not probes.exact(objective):
+            why = (
+                f"{objective.parameters:,} parameters: layers are told apart up to {largest_exact(objective):,}.\n"
+                "Switch Layer by layer off, in the menu above, to see their density."
+            )
+        else:
+            why = "Computing the spectra…" if asked else "They come with the next spectra"
+        self.say("" if lines else why)
         self._numbers(spectra, own, damping, at, layered)
 
     def _layer_lines(self, spectrum: Spectrum) -> list[Line]:
@@ -411,7 +419,7 @@ class SpectrumView(View):
         all in the tool tip."""
         steps = "" if not at else f"step {at[0]}" if len(at) == 1 else f"steps {at[0]}–{at[-1]}"
         first = next((s for s in spectra if s.matrix == own), spectra[0] if spectra else None)
-        if layered and first is not None:
+        if layered and first is not None and first.layers:
             sizes = ", ".join(f"{len(values):,}" for values in first.layers)
             self.subtitle.setText(f"{steps} · {title_of(first.matrix)}, blocks of {sizes} parameters")
         else:

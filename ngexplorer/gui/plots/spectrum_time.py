@@ -63,8 +63,8 @@ class SpectrumTimeView(View):
             self.frame.addItem(item, ignoreBounds=True)
         self._columns: dict[int, Array] = {}
         self._painted: Any = None
-        self._whole = False
-        """Whether all that is asked for has come."""
+        self._fitted = 0
+        """To how many spectra the picture was fitted closely, once all that is asked for has come."""
         self._looked_at: Shown | None = None
         """The run of the choice, of this race or the one before."""
         self.between = SpectraBetween(session)
@@ -172,9 +172,9 @@ class SpectrumTimeView(View):
         self.lines.show_lines([*hair, *self._damping(shown)])
         low, high = self._reach()
         whole = self.session.state != "running" and not self.inquiry.under_way
-        if whole and not self._whole and not self.frame.free:
+        if whole and self._fitted != len(spectra) and not self.frame.free:
             self.frame.release()  # room for what was to come is no longer needed
-        self._whole = whole
+        self._fitted = len(spectra) if whole else 0
         growing = self.session.state == "running"
         self.frame.fit(float(spectra[0].step), float(last), low, high, growing=growing)
         count = "1 spectrum" if len(spectra) == 1 else f"{len(spectra)} spectra"
