@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
     QComboBox,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QMenu,
@@ -142,6 +143,48 @@ def test_changes_of_the_set_up_are_taken_back_and_made_again(sit_at, two_moons):
     assert not person.window.actions_["redo"].isEnabled()
     person.rests()
     assert [shown.label for shown in person.session.runs] == ["Adam", "Newton"]
+
+
+def more(person, entry):
+    """Choose an entry of the first card's menu."""
+    person.picks(person.card(0).more, entry)
+
+
+CHANGES = {
+    "a number": lambda person: person.types(person.field("Weight decay").editor, "0.5"),
+    "seeds": lambda person: person.types(person.field("Seeds").editor, "3"),
+    "data": lambda person: person.chooses(person.field("Data").editor.choice, "Rosenbrock"),
+    "a setting of the data": lambda person: person.types(person.field("Noise").editor, "0.4"),
+    "the model": lambda person: person.types(person.field("Hidden").editor, "7"),
+    "an optimizer more": lambda person: person.picks(person.window.setup.add, "Newton"),
+    "a copy": lambda person: more(person, "Duplicate"),
+    "an optimizer less": lambda person: more(person, "Remove"),
+    "another name": lambda person: more(person, "Rename"),
+    "another colour": lambda person: person.picks(person.card(0).colour, "Green"),
+    "switched off": lambda person: person.clicks(person.card(0).switch),
+    "a learning rate": lambda person: person.types(person.field("Learning rate", card=1).editor, "0.25"),
+    "another part": lambda person: person.chooses(person.field("Damping", card=1).editor.choice, "Constant"),
+}
+
+
+def test_every_kind_of_change_is_taken_back_and_made_again(sit_at, two_moons, monkeypatch):
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Mine", True))
+    person = sit_at(two_moons("adam", "natural-gradient"))
+    for kind, change in CHANGES.items():
+        if kind in ("a learning rate", "another part") and person.card(1).form is None:
+            person.opens_card(1)
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # forms that others took the place of
+        before = person.session.experiment
+        change(person)
+        QCoreApplication.processEvents()
+        after = person.session.experiment
+        assert after != before, kind
+        person.window.setFocus()
+        for keys, wanted in ((CONTROL, before), (CONTROL | SHIFT, after), (CONTROL, before)):
+            person.presses(Key.Key_Z, keys)
+            QCoreApplication.processEvents()
+            assert person.session.experiment == wanted, kind
+    person.rests()
 
 
 def test_a_new_change_forgets_what_was_taken_back_and_another_experiment_all(sit_at, two_moons):
