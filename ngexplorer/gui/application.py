@@ -125,7 +125,7 @@ def _open(
     prepared(window)
     preferences.remember_start()
     opening.close()
-    with collected_here():
+    with collected_here(lambda: session.state == "running"):
         session.open()
         status = application.exec()
     _take_down(window)

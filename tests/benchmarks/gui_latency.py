@@ -198,7 +198,7 @@ def opened(experiment: Experiment) -> Iterator[Bench]:
     first = bench.views[0]
     QCursor.setPos(first.mapToGlobal(QPoint(first.width() // 2, first.height() // 2)))
     events_for(0.3)
-    with collected_here():
+    with collected_here(lambda: session.state == "running"):
         yield bench
     bench.timer.stop()
     session.close()

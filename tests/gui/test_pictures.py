@@ -143,7 +143,7 @@ def stage_of(monkeypatch):
 
     def made(views):
         turns = []
-        monkeypatch.setattr(Stage, "_later", lambda self, work: turns.append(work))
+        monkeypatch.setattr(Stage, "_later", lambda self: turns.append(self._turn))
         return Stage(views), turns
 
     return made
@@ -183,9 +183,13 @@ def test_each_picture_has_a_turn_of_the_event_loop_to_itself(stage_of):
     assert [view.pictures for view in views] == [1, 1, 0]
     stage.frame()  # a frame that comes before this one is over
     assert [view.pictures for view in views] == [1, 1, 0]
+    turns.pop()()
+    assert [view.pictures for view in views] == [1, 1, 1]
+    turns.pop()()
+    assert [view.pictures for view in views] == [1, 1, 1] and len(turns) == 1, "it begins once this one is over"
     while turns:
         turns.pop()()
-    assert [view.pictures for view in views] == [1, 1, 1]
+    assert [view.pictures for view in views] == [2, 2, 2]
 
 
 def test_a_view_that_is_not_seen_is_not_even_asked(stage_of):

@@ -30,10 +30,14 @@ class Stage:
         """All but the one under the pointer, the longest unserved first."""
         self._frame: Iterator[None] | None = None
         """What is left to do of the frame under way."""
+        self._due = False
+        """Whether the next frame should have begun meanwhile."""
+        self._timer: QTimer | None = None
 
     def frame(self) -> None:
-        """Begin a frame: draw what changed, within the budget; what is left over comes first at the next frame. One
-        that is late is not begun."""
+        """Begin a frame, or have it begin once the one under way is over: draw what changed, within the budget; what is
+        left over comes first at the next frame."""
+        self._due = self._frame is not None
         if self._frame is None:
             self._frame = self._pictures()
             self._turn()
@@ -47,13 +51,18 @@ class Stage:
         """The next picture of the frame: painted, and what has happened meanwhile answered, before the one after."""
         assert self._frame is not None
         if next(self._frame, self) is self:
-            self._frame = None
-        else:
-            self._later(self._turn)
+            self._frame = self._pictures() if self._due else None
+            self._due = False
+        if self._frame is not None:
+            self._later()
 
-    def _later(self, work: Callable[[], Any]) -> None:
-        """Do it in the next turn of the event loop, if the window is still there."""
-        QTimer.singleShot(0, self.views[0], work)
+    def _later(self) -> None:
+        """Take the next turn once the events that have come are dealt with, painting among them: a timer's comes after
+        them, where a call put off by `singleShot(0)` would come before the painting."""
+        if self._timer is None:
+            self._timer = QTimer(self.views[0], singleShot=True, interval=0)
+            self._timer.timeout.connect(self._turn)
+        self._timer.start()
 
     def _pictures(self) -> Iterator[None]:
         """Draw the pictures of one frame, each when it is asked for."""
