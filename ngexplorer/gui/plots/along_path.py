@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ngexplorer.analysis.neighbourhood import Neighbourhood
@@ -62,6 +62,10 @@ class AlongPath(QWidget):
     @property
     def frames(self) -> list[Frame]:
         return [frame for frame in (self.upper, self.lower) if frame.isVisibleTo(self)]
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the upper strip: the lower one goes where there is no room for both."""
+        return self.upper.minimumSize()
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
