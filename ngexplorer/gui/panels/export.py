@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from ngexplorer.gui import theme as themes
 from ngexplorer.gui.forms import caption
-from ngexplorer.gui.plots.curves import title_of
+from ngexplorer.gui.plots.curve_panel import title_of
 from ngexplorer.gui.session import Session, Shown
 from ngexplorer.runs.export import rows_of
 from ngexplorer.runs.history import COLUMNS

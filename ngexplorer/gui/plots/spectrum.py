@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from ngexplorer.gui.plots.axes import BrokenAxis, Frame, compact, logarithm
 from ngexplorer.gui.plots.lines import Array, Line, Lines, pen
 from ngexplorer.gui.plots.picture import Entry
 from ngexplorer.gui.plots.run_choice import colour_runs, place_of
+from ngexplorer.gui.plots.spectrum_marks import marked, spread, thinned
 from ngexplorer.gui.plots.tags import Tag, Tags
 from ngexplorer.gui.plots.view import LEAST, View, more_button, toggle
 from ngexplorer.gui.session import Session, Shown
@@ -30,16 +30,12 @@ _WIDE = 440
 """Pixels from which the head has room for its title beside its controls."""
 _LABEL = 100
 """The width of a label of λ, pixels."""
-_MARKS = 120
-"""At most so many marks a spectrum: more would cover each other."""
 _DECADES = 10
 """How far below the largest eigenvalue the axis reaches."""
 _LEAST_SHARE = -8.0
 """log₁₀ of the smallest energy and filter that are shown."""
 _BETWEEN = 9.0
 """Pixels at least between two triangles."""
-_DOT = 2.0
-"""The radius of an eigenvalue's mark, pixels."""
 _QUESTION = "spectrum"
 
 EVERY = "Every run"
@@ -334,7 +330,7 @@ class SpectrumView(View):
             rank, height, negative = self._ranked(spectrum)
             for side in (~negative, negative):
                 lines.append(Line(rank[side], height[side], pen(colour, 1.8, style)))
-            lines.append(_marked(colour, triangles=self._apart(np.stack((rank, height), 1)[negative], ranks)))
+            lines.append(marked(colour, triangles=self._apart(np.stack((rank, height), 1)[negative], ranks)))
             shares.append(self._energies(spectrum, colour))
             if spectrum.matrix == own and damping > 0:
                 shares.append(self._filter(spectrum, damping))
@@ -376,10 +372,10 @@ class SpectrumView(View):
     def _energies(self, spectrum: Spectrum, colour: QColor) -> Line:
         """log₁₀ of the gradient's energy along each eigenvector, by rank."""
         if spectrum.gradient_energy is None:
-            return _marked(colour)
+            return marked(colour)
         energy = logarithm(spectrum.gradient_energy)[::-1]
-        chosen = _spread(np.flatnonzero(energy >= _LEAST_SHARE))
-        return _marked(colour, dots=np.stack((chosen + 1.0, energy[chosen]), 1))
+        chosen = spread(np.flatnonzero(energy >= _LEAST_SHARE))
+        return marked(colour, dots=np.stack((chosen + 1.0, energy[chosen]), 1))
 
     def _filter(self, spectrum: Spectrum, damping: float) -> Line:
         """log₁₀ of what the damping leaves of each direction, by rank."""
@@ -478,8 +474,8 @@ class SpectrumView(View):
             for side in (~negative, negative):
                 lines.append(Line(rank[side], height[side], pen(colour, 1.2, shown.style, 0.9)))
         places = np.stack((rank, height), 1)
-        dots = _thinned(places[~negative], place) if as_dots else None
-        lines.append(_marked(colour, dots, _thinned(places[negative], place)))
+        dots = thinned(places[~negative], place) if as_dots else None
+        lines.append(marked(colour, dots, thinned(places[negative], place)))
         return lines
 
     def _apart(self, places: Array, ranks: int) -> Array:
@@ -527,7 +523,7 @@ class SpectrumView(View):
         descending = spectrum.eigenvalues[::-1]
         ranks = np.cumsum(spectrum.multiplicity[::-1])
         kept = np.flatnonzero(np.abs(descending) > spectrum.rounding)
-        chosen = np.concatenate((_spread(kept[descending[kept] > 0]), _spread(kept[descending[kept] < 0])))
+        chosen = np.concatenate((spread(kept[descending[kept] > 0]), spread(kept[descending[kept] < 0])))
         return ranks[chosen], self.axis.place(descending[chosen]), descending[chosen] < 0
 
     def _damping_lines(self, shared: dict[str, list[tuple[Shown, float]]], right: float) -> list[Line]:
@@ -624,26 +620,3 @@ def _shared(dampings: list[tuple[Shown, float]]) -> dict[str, list[tuple[Shown, 
         ends = [compact(members[place][1]) for place in (0, -1)]
         shared.setdefault(" to ".join(dict.fromkeys(ends)), []).append(members[len(members) // 2])
     return shared
-
-
-def _spread(indices: Any) -> Any:
-    """At most `_MARKS` of the indices: the first few all, the others evenly."""
-    if len(indices) <= _MARKS:
-        return indices
-    return indices[_spread_places(len(indices))]
-
-
-@lru_cache(256)
-def _spread_places(count: int) -> Any:
-    places = (np.geomspace(1, count, _MARKS // 3), np.linspace(1, count, _MARKS - _MARKS // 3))
-    return np.unique(np.concatenate(places).round().astype(int)) - 1
-
-
-def _marked(colour: QColor, dots: Array | None = None, triangles: Array | None = None) -> Line:
-    """Marks without a line between them."""
-    return Line(np.empty(0), np.empty(0), pen(colour), dots, _DOT, triangles)
-
-
-def _thinned(places: Array, offset: int) -> Array:
-    """Of spectra that coincide each leaves room for the others by its offset."""
-    return places if len(places) < 60 else places[offset % 3 :: 2 + (offset > 0)]
