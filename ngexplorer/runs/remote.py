@@ -249,6 +249,8 @@ class Remote:
         """The other process is no more: end what it was doing, and have another one."""
         message = f"the process that took its steps has ended: {how}"
         self._here, self._place, self._made = False, self._place.another(), None
+        if self._closing:  # asked for just now, of the one that was
+            self.send(_LEAVE)
         refused = [*self._asked]
         self._asked.clear()
         for run in self.race.live if self.race is not None else ():
