@@ -6,6 +6,7 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import chain, count
 from time import perf_counter
 from typing import Any
@@ -33,20 +34,11 @@ _SHARED_OUT = 1e9
 class Run(Record):
     """One optimizer on the objective, which takes steps: its stepper, its history, and how it stands."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        optimizer: Optimizer,
-        *,
-        label: str,
-        seed: int,
-        steps: int,
-        probes: Probes = Probes(),  # noqa: B008  a frozen record
-        history: History | None = None,
-    ) -> None:
-        super().__init__(objective, optimizer, label=label, seed=seed, steps=steps, probes=probes, history=history)
-        self._stepper: Stepper | None = None
-        self._observer = Observer()
+    _stepper: Stepper | None = None
+
+    @cached_property
+    def _observer(self) -> Observer:
+        return Observer()
 
     def set_steps(self, steps: int) -> None:
         """Change how many steps it may take."""
