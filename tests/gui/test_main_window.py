@@ -167,6 +167,7 @@ def still(sit_at, two_moons):
     """A window that draws only when told to, and counts what it draws."""
     person = sit_at(two_moons("heavy-ball", "newton", steps=1000))
     person.window._timer.stop()
+    person.until(lambda: person.window.stage.idle)  # what is left of the last frame
     person.draws_all()
     person.drawn = []
     for view in person.window.views:

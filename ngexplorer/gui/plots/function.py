@@ -42,6 +42,8 @@ class FunctionView(View):
         self.head.removeWidget(self.subtitle)
         self.head.addStretch(1)
         self.head.addStrut(26)
+        self.title.ensurePolished()  # only then its type is known
+        self.title.setMinimumWidth(self.title.sizeHint().width())
         for widget in (self.run, self.mode, button):
             self.head.addWidget(widget)
         self.column.insertWidget(1, self.subtitle)

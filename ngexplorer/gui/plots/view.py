@@ -23,19 +23,6 @@ _APART = 0.085
 What the window takes of the interpreter, the runs lose."""
 
 
-class _Title(Elided):
-    """A title, whose first word is whole."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-
-    def minimumSizeHint(self) -> QSize:
-        rest = self.text().partition(" ")[2]
-        taken = self.fontMetrics().horizontalAdvance(f" {rest}") if rest else 0
-        return super().minimumSizeHint() + QSize(self.sizeHint().width() - taken, 0)
-
-
 class View(QFrame, Pictured):
     """A panel with a plot. The window calls `pull` at 30 Hz while it can be seen; `draw` runs only where the
     `fingerprint` of what it would draw has changed."""
@@ -49,7 +36,8 @@ class View(QFrame, Pictured):
         super().__init__()
         self.setObjectName("panel")
         self.session = session
-        self.title = _Title(title)
+        self.title = Elided(title)
+        self.title.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.title.setObjectName("title")
         self.subtitle = Elided()
         self.subtitle.setObjectName("muted")
