@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 from dataclasses import dataclass
@@ -92,4 +93,5 @@ def _raced(settings: Experiment, place: int, steps: int, seconds: float, cancel:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description="Record the race of stop 16 anew; it takes some minutes.").parse_args()
     record()
