@@ -25,7 +25,7 @@ from ngexplorer.runs.record import Lineup, Record
 from ngexplorer.runs.remote import Remote, Workplace
 
 _SHARE = 0.1
-"""Of the time that answers take while runs go on: two threads of short torch calls wait for each other's most of it."""
+"""Of the time that answers take while runs go on: the window draws meanwhile, and may not wait for the interpreter."""
 
 _LEAST_REST, _LOOK = 0.005, 0.05
 """Seconds: a rest is no shorter, and in a longer one it looks so often whether the runs have ended."""

@@ -192,6 +192,18 @@ def test_each_picture_has_a_turn_of_the_event_loop_to_itself(stage_of):
     assert [view.pictures for view in views] == [2, 2, 2]
 
 
+def test_a_picture_that_cannot_be_drawn_ends_its_frame_alone(stage_of):
+    views = [Drawn(0.001, under=True), Drawn(0.001), Drawn(0.001)]
+    stage, turns = stage_of(views)
+    broken, views[1].pull = views[1].pull, lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        whole(stage, turns)
+    assert stage.idle
+    views[1].pull = broken
+    whole(stage, turns)
+    assert [view.pictures for view in views] == [2, 1, 1]
+
+
 def test_a_view_that_is_not_seen_is_not_even_asked(stage_of):
     views = [Drawn(0.001), Drawn(0.001, seen=False), Drawn(0.001, under=True, seen=False)]
     stage, turns = stage_of(views)

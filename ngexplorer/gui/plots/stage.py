@@ -50,9 +50,11 @@ class Stage:
     def _turn(self) -> None:
         """The next picture of the frame: painted, and what has happened meanwhile answered, before the one after."""
         assert self._frame is not None
-        if next(self._frame, self) is self:
-            self._frame = self._pictures() if self._due else None
-            self._due = False
+        pictures, self._frame = self._frame, None  # a picture that cannot be drawn ends its frame, not those after it
+        if next(pictures, self) is not self:
+            self._frame = pictures
+        elif self._due:
+            self._frame, self._due = self._pictures(), False
         if self._frame is not None:
             self._later()
 
